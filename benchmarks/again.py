@@ -13,8 +13,9 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from published import PACKAGES, SHOWN, Places, progress_lines
 
 from retrieval.errors import InputError
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000, help="of a collection, at most")
     parser.add_argument("--work", type=Path, required=True, help="folder for indexes and runs")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     published = {
         (row["collection"], row["system"]): row
         for row in json.loads(Places().results.read_text(encoding="utf-8"))["rows"]
@@ -37,13 +38,13 @@ def main() -> None:
     }
     rows: list[dict[str, object]] = []
     means: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for collection in given.collections:
+    for collection in args.collections:
         results = evaluate(
             [collection],
             make_systems(list(RETRIEVERS), []),
-            given.work / Path(collection).name,
+            args.work / Path(collection).name,
             measures=[SHOWN],
-            queries=given.queries,
+            queries=args.queries,
             keep_texts=False,
             progress=progress_lines(),
         )
@@ -72,8 +73,8 @@ def main() -> None:
             }
             for system, values in means.items()
         }
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

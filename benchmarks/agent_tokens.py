@@ -45,7 +45,7 @@ from code_questions import (
     grep,
     read_questions,
 )
-from command import as_command
+from command import run_main
 from environment import environment
 
 from retrieval.encoders import load_encoder
@@ -73,22 +73,22 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", choices=[*SPLITS, "all"], default="held-out")
-    given = parser.parse_args()
+    args = parser.parse_args()
     encoder = load_encoder()
     rows: list[dict[str, Any]] = []
     for repository in read_questions(QUESTIONS):
-        if given.split in (repository.split, "all"):
-            folder = clone(repository, given.repositories, given.work)
+        if args.split in (repository.split, "all"):
+            folder = clone(repository, args.repositories, args.work)
             rows += measured(repository, folder, lambda text: count_tokens(encoder, [text]))
             print(f"{repository.name}: {len(repository.questions)} questions asked", flush=True)
     result = {
         **environment(PACKAGES),
-        "split": given.split,
+        "split": args.split,
         "tokenizer": encoder.name,
         "readers": summary(rows),
         "questions": rows,
     }
-    given.out.write_text(as_json(result), encoding="utf-8")
+    args.out.write_text(as_json(result), encoding="utf-8")
     print(json.dumps(result["readers"], indent=1))
 
 
@@ -250,4 +250,4 @@ def _median(values: Iterable[int]) -> int | None:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

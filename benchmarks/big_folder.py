@@ -182,14 +182,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--work", type=Path, help="where the index is made and deleted again")
     parser.add_argument("--index", type=Path, help="where it is made and stays, to be gone on with")
-    given = parser.parse_args()
-    if not given.folder.is_dir():
-        parser.error(f"{given.folder} is no folder; give one with files to index")
+    args = parser.parse_args()
+    if not args.folder.is_dir():
+        parser.error(f"{args.folder} is no folder; give one with files to index")
     where = environment(("modernbert-retrieval", "numpy", "tantivy"))
     started = time.monotonic()
     notes: list[dict[str, Any]] = []
-    if given.index and given.index.exists() and given.result.exists():
-        notes += json.loads(given.result.read_text())["notes"]
+    if args.index and args.index.exists() and args.result.exists():
+        notes += json.loads(args.result.read_text())["notes"]
     before = dict(notes[-1]) if notes else {}
     latest: list[SyncProgress] = []
     done = threading.Event()
@@ -202,7 +202,7 @@ def main() -> None:
         if now.stage == COMPRESSING:
             Watched.compressing += last - before
         latest[:] = [now]
-        if time.monotonic() - started > given.seconds:
+        if time.monotonic() - started > args.seconds:
             raise KeyboardInterrupt
 
     def note() -> None:
@@ -220,7 +220,7 @@ def main() -> None:
             )
 
     def write(report: Any = None) -> None:
-        result: dict[str, Any] = {**where, "random_vectors": given.random_vectors}
+        result: dict[str, Any] = {**where, "random_vectors": args.random_vectors}
         if report is not None:
             result |= {name: notes[-1][name] for name in ("files", "passages", "tokens")}
             result |= {"problems": len(report.problems), "left_out": report.skipped}
@@ -228,7 +228,7 @@ def main() -> None:
             result |= {"time_left": by_minute(notes)}
             result |= {"by_tenth": by_tenth(notes)}
         result["notes"] = notes
-        given.result.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
+        args.result.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
 
     def watch() -> None:
         while not done.wait(EVERY_S):
@@ -239,19 +239,19 @@ def main() -> None:
     watching = threading.Thread(target=watch, daemon=True)
     report = None
     with (
-        tempfile.TemporaryDirectory(dir=given.work) as folder,
+        tempfile.TemporaryDirectory(dir=args.work) as folder,
         mock.patch("retrieval.sync.run.Remaining", Watched),
-        opened(given.index or Path(folder) / "index", random_vectors=given.random_vectors) as index,
+        opened(args.index or Path(folder) / "index", random_vectors=args.random_vectors) as index,
         suppress(KeyboardInterrupt),
     ):
         watching.start()
-        report = update(index, [given.folder], progress=progress)
+        report = update(index, [args.folder], progress=progress)
     done.set()
     watching.join()
     note()
     write(report)
     print(
-        json.dumps({k: v for k, v in json.loads(given.result.read_text()).items() if k != "notes"})
+        json.dumps({k: v for k, v in json.loads(args.result.read_text()).items() if k != "notes"})
     )
 
 

@@ -1,4 +1,4 @@
-"""Line charts as SVG: panels side by side, x and if asked y by its logarithm, a legend below."""
+"""Line charts as SVG: panels side by side, a logarithmic x axis, and a legend below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 
 WIDTH, HEIGHT = 380, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 46
-ROW = 20
+LEGEND_ROW = 20
 COLOURS = 11
 STYLE = """
 svg { background: #fff; color: #1c1d1f; font: 12px system-ui, sans-serif; }
@@ -25,7 +25,7 @@ polyline { stroke: currentColor; stroke-width: 2; fill: none; }
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value; a hollow mark says that it is of another kind than the filled ones."""
+    """One value. Hollow marks set values of another kind apart from the filled ones."""
 
     x: float
     y: float
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one name, joined by a line in the order of x."""
+    """Named points, joined by a line in order of x."""
 
     name: str
     points: Sequence[Point]
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One coordinate system. Panels of a chart share the scales and the names' colours."""
+    """One coordinate system. All panels of a chart share their scales and series colours."""
 
     title: str
     x: str
@@ -50,13 +50,13 @@ class Panel:
     series: Sequence[Series]
 
 
-def drawn(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False) -> str:
-    """The SVG document.
+def line_chart(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False) -> str:
+    """Draw the panels side by side; returns the SVG document.
 
     Args:
-        panels: their x are above 0.
-        note: a line below the legend.
-        logarithmic: whether y, too, which is above 0 then, stands by its logarithm.
+        panels: with every x above 0, since the x axis is logarithmic.
+        note: a line of text below the legend.
+        logarithmic: whether the y axis is logarithmic, too; every y must be above 0 then.
 
     Raises:
         ValueError: no panel has a point.
@@ -66,7 +66,7 @@ def drawn(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False)
         raise ValueError("there is nothing to draw: no panel has a point")
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
     scale = Scale.of(points, logarithmic=logarithmic)
-    height = HEIGHT + ROW * (len(names) + bool(note))
+    height = HEIGHT + LEGEND_ROW * (len(names) + bool(note))
     svg = Xml.Element(
         "svg",
         {
@@ -75,14 +75,16 @@ def drawn(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False)
             "role": "img",
         },
     )
-    Xml.SubElement(svg, "title").text = "; ".join(_said(panel) for panel in panels)
+    Xml.SubElement(svg, "title").text = "; ".join(_description(panel) for panel in panels)
     Xml.SubElement(svg, "style").text = STYLE
-    for at, panel in enumerate(panels):
-        _draw(Xml.SubElement(svg, "g", transform=f"translate({WIDTH * at} 0)"), panel, scale, names)
-    for at, name in enumerate(names):
-        row = Xml.SubElement(svg, "g", {"class": f"c{at % COLOURS}"})
-        _mark(row, LEFT + 6, HEIGHT + ROW * at + 4, filled=True)
-        _text(svg, LEFT + 18, HEIGHT + ROW * at + 8, name)
+    for index, panel in enumerate(panels):
+        _draw_panel(
+            Xml.SubElement(svg, "g", transform=f"translate({WIDTH * index} 0)"), panel, scale, names
+        )
+    for index, name in enumerate(names):
+        row = Xml.SubElement(svg, "g", {"class": f"c{index % COLOURS}"})
+        _mark(row, LEFT + 6, HEIGHT + LEGEND_ROW * index + 4, filled=True)
+        _text(svg, LEFT + 18, HEIGHT + LEGEND_ROW * index + 8, name)
     if note:
         _text(svg, LEFT, height - 8, note, kind="faint")
     Xml.indent(svg)
@@ -91,7 +93,7 @@ def drawn(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where a value stands in a panel: x by its logarithm, y evenly or by its logarithm."""
+    """Maps values to pixels: x logarithmically, y linearly or logarithmically."""
 
     x0: float
     x1: float
@@ -101,7 +103,7 @@ class Scale:
 
     @classmethod
     def of(cls, points: Sequence[Point], *, logarithmic: bool = False) -> Scale:
-        """With some room around all points."""
+        """The scale of some points, with a margin around them."""
         xs, ys = [point.x for point in points], [point.y for point in points]
         if logarithmic:
             return cls(min(xs) / 1.3, max(xs) * 1.3, min(ys) / 1.2, max(ys) * 1.2, True)
@@ -109,32 +111,32 @@ class Scale:
         return cls(min(xs) / 1.3, max(xs) * 1.3, min(ys) - pad, max(ys) + pad)
 
     def x(self, value: float) -> float:
-        """Pixels from the panel's left."""
-        share = math.log(value / self.x0) / math.log(self.x1 / self.x0)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        """Pixels from the panel's left edge."""
+        fraction = math.log(value / self.x0) / math.log(self.x1 / self.x0)
+        return round(LEFT + fraction * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """Pixels from the panel's top."""
-        share = (value - self.y0) / (self.y1 - self.y0)
+        """Pixels from the panel's top edge."""
+        fraction = (value - self.y0) / (self.y1 - self.y0)
         if self.logarithmic:
-            share = math.log(value / self.y0) / math.log(self.y1 / self.y0)
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+            fraction = math.log(value / self.y0) / math.log(self.y1 / self.y0)
+        return round(HEIGHT - BOTTOM - fraction * (HEIGHT - TOP - BOTTOM), 1)
 
     def x_ticks(self) -> list[float]:
-        """1, 2 and 5 times the powers of ten within."""
-        return _powers(self.x0, self.x1)
+        """1, 2 and 5 times the powers of ten within the axis."""
+        return _log_ticks(self.x0, self.x1)
 
     def y_ticks(self) -> list[float]:
-        """At most six, evenly; or as on the x axis."""
+        """At most six evenly spaced values, or those of a logarithmic axis."""
         if self.logarithmic:
-            return _powers(self.y0, self.y1)
+            return _log_ticks(self.y0, self.y1)
         steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
         step = next((step for step in steps if (self.y1 - self.y0) / step <= 6), 1.0)
         first, last = math.ceil(self.y0 / step), math.floor(self.y1 / step)
-        return [round(step * at, 2) for at in range(first, last + 1)]
+        return [round(step * multiple, 2) for multiple in range(first, last + 1)]
 
 
-def _powers(low: float, high: float) -> list[float]:
+def _log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     return [tick for tick in ticks if low <= tick <= high]
@@ -143,19 +145,19 @@ def _powers(low: float, high: float) -> list[float]:
 def _text(
     parent: Xml.Element, x: float, y: float, text: str, *, anchor: str = "start", kind: str = ""
 ) -> None:
-    """Put text where its `anchor` (start, middle, end) is at x."""
-    place = {"x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}
-    Xml.SubElement(parent, "text", place | ({"class": kind} if kind else {})).text = text
+    """Add text whose `anchor` (start, middle or end) is at x."""
+    attributes = {"x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}
+    Xml.SubElement(parent, "text", attributes | ({"class": kind} if kind else {})).text = text
 
 
-def _draw(group: Xml.Element, panel: Panel, scale: Scale, names: Sequence[str]) -> None:
-    floor, end = HEIGHT - BOTTOM, WIDTH - RIGHT
+def _draw_panel(group: Xml.Element, panel: Panel, scale: Scale, names: Sequence[str]) -> None:
+    floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     _text(group, LEFT, TOP - 12, panel.title)
     for tick in scale.x_ticks():
         _line(group, scale.x(tick), TOP, scale.x(tick), floor)
         _text(group, scale.x(tick), floor + 16, f"{tick:g}", anchor="middle", kind="faint")
     for tick in scale.y_ticks():
-        _line(group, LEFT, scale.y(tick), end, scale.y(tick))
+        _line(group, LEFT, scale.y(tick), right, scale.y(tick))
         _text(
             group,
             LEFT - 6,
@@ -164,16 +166,16 @@ def _draw(group: Xml.Element, panel: Panel, scale: Scale, names: Sequence[str]) 
             anchor="end",
             kind="faint",
         )
-    _text(group, (LEFT + end) / 2, floor + 34, panel.x, anchor="middle", kind="faint")
-    _text(group, end, TOP - 12, panel.y, anchor="end", kind="faint")
+    _text(group, (LEFT + right) / 2, floor + 34, panel.x, anchor="middle", kind="faint")
+    _text(group, right, TOP - 12, panel.y, anchor="end", kind="faint")
     for series in panel.series:
-        own = Xml.SubElement(group, "g", {"class": f"c{names.index(series.name) % COLOURS}"})
+        marks = Xml.SubElement(group, "g", {"class": f"c{names.index(series.name) % COLOURS}"})
         points = sorted(series.points, key=lambda point: point.x)
-        places = [(scale.x(point.x), scale.y(point.y)) for point in points]
-        if len(places) > 1:
-            Xml.SubElement(own, "polyline", points=" ".join(f"{x:g},{y:g}" for x, y in places))
-        for (x, y), point in zip(places, points, strict=True):
-            _mark(own, x, y, filled=point.filled)
+        pixels = [(scale.x(point.x), scale.y(point.y)) for point in points]
+        if len(pixels) > 1:
+            Xml.SubElement(marks, "polyline", points=" ".join(f"{x:g},{y:g}" for x, y in pixels))
+        for (x, y), point in zip(pixels, points, strict=True):
+            _mark(marks, x, y, filled=point.filled)
 
 
 def _mark(parent: Xml.Element, x: float, y: float, *, filled: bool) -> None:
@@ -182,13 +184,13 @@ def _mark(parent: Xml.Element, x: float, y: float, *, filled: bool) -> None:
 
 
 def _line(parent: Xml.Element, x1: float, y1: float, x2: float, y2: float) -> None:
-    places: Iterable[tuple[str, float]] = (("x1", x1), ("y1", y1), ("x2", x2), ("y2", y2))
-    attributes = {"class": "grid"} | {name: f"{value:g}" for name, value in places}
+    ends: Iterable[tuple[str, float]] = (("x1", x1), ("y1", y1), ("x2", x2), ("y2", y2))
+    attributes = {"class": "grid"} | {name: f"{value:g}" for name, value in ends}
     Xml.SubElement(parent, "line", attributes)
 
 
-def _said(panel: Panel) -> str:
-    """What the panel shows, in words, for readers who do not see it."""
+def _description(panel: Panel) -> str:
+    """What the panel shows, in words, for readers who cannot see it."""
     values = ", ".join(
         f"{series.name} {point.y:.3f} at {point.x:.3g}"
         for series in panel.series

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
 
 from retrieval.errors import InputError
@@ -116,20 +116,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", choices=[*SPLITS, "all"], default="all")
     parser.add_argument("--again", action="store_true", help="read every file again")
-    given = parser.parse_args()
+    args = parser.parse_args()
     rows = []
     for repository in read_questions(QUESTIONS):
-        if given.split in (repository.split, "all"):
-            rows += measured(repository, given.repositories, given.work, again=given.again)
+        if args.split in (repository.split, "all"):
+            rows += measured(repository, args.repositories, args.work, again=args.again)
             print(f"{repository.name}: {len(repository.questions)} questions asked", flush=True)
     result = {
         **environment(PACKAGES),
-        "split": given.split,
+        "split": args.split,
         "mrr_at_10": summary(rows),
         "other_roles_above_source": roles_above(rows),
         "questions": rows,
     }
-    given.out.write_text(as_json(result), encoding="utf-8")
+    args.out.write_text(as_json(result), encoding="utf-8")
     show(result)
 
 
@@ -393,4 +393,4 @@ def show(result: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

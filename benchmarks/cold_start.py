@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from command import as_command
-from environment import as_installed, environment
+from command import run_main
+from environment import environment, subprocess_environment
+from json_files import write_json
 
 from retrieval.eval import load_beir
 from retrieval.index import Index
@@ -37,14 +38,14 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    dataset = load_beir(arguments.collection)
-    queries = list(dataset.queries.values())[: arguments.runs]
+    args = parser.parse_args()
+    dataset = load_beir(args.collection)
+    queries = list(dataset.queries.values())[: args.runs]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "index"
         with Index.create(folder) as index:
             documents = iter(dataset.documents)
-            while (missing := arguments.passages - index.status().passages) > 0:
+            while (missing := args.passages - index.status().passages) > 0:
                 # A document gives one passage or a few: halves come close and never go far over.
                 if not (batch := list(itertools.islice(documents, max(missing // 2, 1)))):
                     break
@@ -62,15 +63,15 @@ def main() -> None:
             | {"passages": passages}
             for retriever in RETRIEVERS
         ]
-    repeat = arguments.runs
+    repeat = args.runs
     rows.append(timed("retrieval --help", [[*command, "--help"]] * repeat))
     rows.append(timed("import retrieval", [[sys.executable, "-c", "import retrieval"]] * repeat))
     rows.append(timed("python alone", [[sys.executable, "-c", ""]] * repeat))
     for row in rows:
         print(json.dumps(row))
-    if arguments.out:
+    if args.out:
         result = environment(PACKAGES) | {"collection": dataset.name, "rows": rows}
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.out, result)
 
 
 def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
     seconds = []
     for command in [commands[0], *commands]:
         started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=as_installed())
+        subprocess.run(command, check=True, capture_output=True, env=subprocess_environment())
         seconds.append(time.perf_counter() - started)
     counted = seconds[1:]
     return {
@@ -91,4 +92,4 @@ def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

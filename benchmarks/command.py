@@ -1,4 +1,4 @@
-"""A benchmark as a command: what is wrong with its input is said in a line."""
+"""Runs a benchmark as a command: bad input is reported in one line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from retrieval.errors import RetrievalError
 
 
-def as_command(main: Callable[[], object]) -> None:
-    """Do it; a wrong input ends the process with one line and exit code 1."""
+def run_main(main: Callable[[], object]) -> None:
+    """Call `main`; on bad input, exit with code 1 and a one-line message."""
     try:
         main()
-    except (OSError, RetrievalError) as wrong:
-        sys.exit(f"error: {wrong}")
+    except (OSError, RetrievalError) as error:
+        sys.exit(f"error: {error}")

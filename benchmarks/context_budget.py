@@ -20,8 +20,9 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from long_context import EXACT, Sections, read, searched
 
 from retrieval import Index
@@ -75,16 +76,16 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500, help="of a collection, at most")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder()
     found: dict[str, Any] = environment(["numpy", "onnxruntime", "tokenizers"]) | {"rows": []}
-    for source in given.collections:
-        collection = read(source, given.documents, given.queries)
+    for source in args.collections:
+        collection = read(source, args.documents, args.queries)
         for share, keep in [*((share, True) for share in SHARES), (CONTEXT_SHARE, False)]:
-            row = measured(collection, encoder, share, given.work, keep=keep)
+            row = measured(collection, encoder, share, args.work, keep=keep)
             found["rows"].append(row)
-            given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_json(args.out, found)
             print(json.dumps(row), flush=True)
 
 
@@ -127,4 +128,4 @@ def measured(
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from numpy.typing import NDArray
 
 from retrieval.encoders import load_encoder
@@ -294,15 +295,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    pairs = [(one, given.work / one.name) for one in given.collections]
+    args = parser.parse_args()
+    pairs = [(one, args.work / one.name) for one in args.collections]
     rows: list[dict[str, Any]] = []
     sizes: list[dict[str, Any]] = []
 
     def keep() -> None:
         result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "ir-measures"))
         result |= {"quality": rows, "approximation": sizes}
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.out, result)
 
     for collection, folder in pairs:
         if not (folder / "windows.npy").exists():
@@ -311,11 +312,11 @@ def main() -> None:
             print(json.dumps(row), flush=True)
             rows.append(row)
         keep()
-    for row in approximation(pairs, given.passages, given.work / "together"):
+    for row in approximation(pairs, args.passages, args.work / "together"):
         print(json.dumps(row), flush=True)
         sizes.append(row)
         keep()
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

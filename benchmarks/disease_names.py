@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.encoders.words import entities_of
 from retrieval.errors import InputError
@@ -46,10 +47,10 @@ def main() -> None:
     parser.add_argument("--only", choices=("dictionary", "regression", "probe", "fitted"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    learnt, test = (read(given.corpus, split, given.work) for split in ("train", "test"))
-    if given.sentences is not None:
-        learnt = learnt.part(range(min(given.sentences, len(learnt))))
+    args = parser.parse_args()
+    learnt, test = (read(args.corpus, split, args.work) for split in ("train", "test"))
+    if args.sentences is not None:
+        learnt = learnt.part(range(min(args.sentences, len(learnt))))
     wanted = [entities_of(*one) for one in zip(test.words, test.tags, strict=True)]
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "torch", "scikit-learn", "numpy")),
@@ -57,27 +58,27 @@ def main() -> None:
         "learnt": len(learnt),
         "test": len(test),
         "entities": sum(map(len, wanted)),
-        "tokens": given.tokens,
-        "epochs": given.epochs,
-        "seed": given.seed,
+        "tokens": args.tokens,
+        "epochs": args.epochs,
+        "seed": args.seed,
         "systems": {},
     }
     systems = {
         "dictionary": lambda: dictionary(learnt, test),
         "regression": lambda: regression(learnt, test),
-        "probe": lambda: fitted(learnt, test, given, 0),
-        "fitted": lambda: fitted(learnt, test, given, given.epochs),
+        "probe": lambda: fitted(learnt, test, args, 0),
+        "fitted": lambda: fitted(learnt, test, args, args.epochs),
     }
     for name, run in systems.items():
-        if given.only not in (None, name):
+        if args.only not in (None, name):
             continue
         found = [entities_of(*one) for one in zip(test.words, run(), strict=True)]
         figures = {name: entity_f1(wanted, found)}
         print(name, figures[name], flush=True)
-        if given.out.exists():
-            figures = json.loads(given.out.read_text())["systems"] | figures
+        if args.out.exists():
+            figures = json.loads(args.out.read_text())["systems"] | figures
         result["systems"] = {one: figures[one] for one in systems if one in figures}
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(args.out, result)
 
 
 def read(folder: Path, split: str, work: Path) -> Labelled:
@@ -166,4 +167,4 @@ def fitted(learnt: Labelled, test: Labelled, given: argparse.Namespace, epochs: 
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

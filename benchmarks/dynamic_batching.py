@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from environment import environment
+from json_files import write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -43,14 +44,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--note", default="")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         read = read_checkpoint(open_folder(save_trunk(Path(scratch), **SIZE)))
         network = Network(read.network.trunk, DenseHead(384, 384), None)
         encoder = TorchEncoder(replace(read, network=network), device="cpu")
     words = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "search", "late"]
     queries = [
-        " ".join(words[at % 7 : at % 7 + 3 + at % 5]) + f" {at}" for at in range(given.queries)
+        " ".join(words[at % 7 : at % 7 + 3 + at % 5]) + f" {at}" for at in range(args.queries)
     ]
 
     def together(query: str) -> object:
@@ -63,7 +64,7 @@ def main() -> None:
     rows = {}
     for threads in (1, THREADS):
         rounds = []
-        for number in range(given.rounds + 1):
+        for number in range(args.rounds + 1):
             ways: dict[str, Any] = {"together": together, "alone": alone}
             for way in sorted(ways, reverse=number % 2 == 1):
                 ways[way] = timed(ways[way], queries, threads)
@@ -77,16 +78,16 @@ def main() -> None:
             for way in ("together", "alone")
         }
         print(threads, json.dumps(rows[threads]), flush=True)
-    if given.out:
+    if args.out:
         result = environment(("modernbert-retrieval", "torch", "numpy")) | {
-            "note": given.note,
+            "note": args.note,
             "load": os.getloadavg(),
             "network": SIZE,
-            "queries_of_a_round": given.queries,
-            "rounds": given.rounds,
+            "queries_of_a_round": args.queries,
+            "rounds": args.rounds,
             "by_threads": rows,
         }
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.out, result)
 
 
 def timed(work: Callable[[str], object], queries: list[str], threads: int) -> dict[str, Any]:

@@ -11,15 +11,15 @@ embedded model's own are rounded already. Both are searched with every retriever
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from long_documents import DEPTH, best_passages
 
 from retrieval import Index
@@ -40,10 +40,10 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000, help="of a collection, at most")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    data = [load_beir(folder, max_queries=given.queries) for folder in given.collections]
+    args = parser.parse_args()
+    data = [load_beir(folder, max_queries=args.queries) for folder in args.collections]
     own = load_encoder()
-    exact = load_encoder(given.exact) if given.exact else None
+    exact = load_encoder(args.exact) if args.exact else None
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": own.name,
@@ -54,7 +54,7 @@ def main() -> None:
     if exact is not None:
         for one in data:
             values = [
-                _searched(encoder, one, given.work / f"{one.name}-{name}")
+                _searched(encoder, one, args.work / f"{one.name}-{name}")
                 for name, encoder in (("int8", own), ("f32", exact))
             ]
             for retriever in RETRIEVERS:
@@ -63,7 +63,7 @@ def main() -> None:
                 row |= {"int8": rounded, "f32": float_, "lost": round(float_ - rounded, 4)}
                 print(row, flush=True)
                 result["rounding"].append(row)
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(args.out, result)
 
 
 def _bytes(folder: Path) -> int:
@@ -103,4 +103,4 @@ def _searched(encoder: Encoder, data: Dataset, work: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 import gettext
 import gzip
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.environment import environment
+from benchmarks.json_files import write_json
 from retrieval.documents.charsets import decode_as
 from retrieval.documents.detection import detected
 
@@ -90,8 +90,8 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=50, help="windows of a text and length")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    chance = random.Random(given.seed)
+    args = parser.parse_args()
+    chance = random.Random(args.seed)
     asked: Counter[tuple[str, int]] = Counter()
     told: Counter[tuple[str, int]] = Counter()
     right: Counter[tuple[str, int]] = Counter()
@@ -101,7 +101,7 @@ def main() -> None:
             for encoding in encodings:
                 own = "Latin letters" if language in LATIN else encoding
                 for length in LENGTHS:
-                    for data, first in windows(text, encoding, length, given.each, chance):
+                    for data, first in windows(text, encoding, length, args.each, chance):
                         asked[own, length] += 1
                         if (codec := detected(data, first)) is not None:
                             said = decode_as(codec, data)[0] == data.decode(encoding)
@@ -110,7 +110,7 @@ def main() -> None:
                             right[codec, length] += said
     result = {
         **environment(["chardetng-py"]),
-        "seed": given.seed,
+        "seed": args.seed,
         "lengths": LENGTHS,
         "texts": by_length(asked),
         "told": by_length(told),
@@ -121,8 +121,8 @@ def main() -> None:
         for own in by_length(all_):
             shares = (some[own, n] / max(all_[own, n], 1) for n in LENGTHS)
             print(f"{name:5} {own:14}", *(f"{share:6.3f}" for share in shares))
-    if given.output:
-        given.output.write_text(json.dumps(result, indent=1) + "\n")
+    if args.output:
+        write_json(args.output, result)
 
 
 if __name__ == "__main__":

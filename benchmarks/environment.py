@@ -1,4 +1,4 @@
-"""Where a benchmark ran: what every committed result says of itself."""
+"""Where a benchmark ran: the provenance that every committed result carries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrieval.eval.machine import machine, versions
 
 
 def environment(packages: Sequence[str]) -> dict[str, Any]:
-    """Machine, versions, commit and time, as a JSON object."""
+    """Machine, package versions, git commit and UTC time, as a JSON object."""
     return {
         "machine": asdict(machine()),
         "versions": versions(packages),
@@ -25,14 +25,14 @@ def environment(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    here = Path(__file__).parent
-    done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
-    return done.stdout.strip()
+    folder = Path(__file__).parent
+    completed = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    return completed.stdout.strip()
 
 
-def as_installed() -> dict[str, str]:
-    """The environment of a process that finds modules compiled, as those of an installed package.
+def subprocess_environment() -> dict[str, str]:
+    """Environment variables of a child process that is to cache bytecode, as installed packages do.
 
-    The first process compiles them where the package is read from its sources.
+    Only the first child compiles the package's modules then, even where it runs from its sources.
     """
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

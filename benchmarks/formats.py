@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.environment import environment
 from benchmarks.formats_corpus import PEERS, samples, written
+from benchmarks.json_files import write_json
 from tests.documents.corpus.truth import Heading, Score, Truth, parsed, words_of
 
 OURS = "retrieval"
@@ -117,22 +118,22 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=100, help="at most so many, the longest")
     parser.add_argument("--manuals", type=Path)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    for program in (given.peers, "pandoc", "soffice"):
+    args = parser.parse_args()
+    for program in (args.peers, "pandoc", "soffice"):
         if shutil.which(program) is None:
             parser.error(f"{program} is not there; it is needed, see formats_peers.py")
     with tempfile.TemporaryDirectory() as name:
-        corpus = written(Path(name), given.peers, given.pages) | samples()
-        if given.manuals:
-            corpus |= manuals(given.manuals)
-        scores, versions = measured(corpus, given.peers)
+        corpus = written(Path(name), args.peers, args.pages) | samples()
+        if args.manuals:
+            corpus |= manuals(args.manuals)
+        scores, versions = measured(corpus, args.peers)
     files = {kind: len(of_kind) for kind, of_kind in corpus.items()}
     shares = {
         kind: {system: as_dict(score) for system, score in of_kind.items()}
         for kind, of_kind in scores.items()
     }
     print(table(shares, files))
-    if given.output:
+    if args.output:
         result = {
             **environment(["python-calamine", "pypdfium2"]),
             "peers": versions,
@@ -140,11 +141,11 @@ def main() -> None:
                 "pandoc": _first_line("pandoc", "--version"),
                 "libreoffice": _first_line("soffice", "--version"),
             },
-            "pages": given.pages,
+            "pages": args.pages,
             "files": files,
             "scores": shares,
         }
-        given.output.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.output, result)
 
 
 def _first_line(*command: str) -> str:

@@ -10,14 +10,14 @@ retriever, as many as were asked for; `fixed N` by the N best, whatever was aske
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.eval import load, means
 from retrieval.eval.sampling import sampled
@@ -121,16 +121,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--queries", type=int, default=1000)
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for folder in given.collections:
-        rows[folder.name] = measured(folder, given.work, given.queries)
+    for folder in args.collections:
+        rows[folder.name] = measured(folder, args.work, args.queries)
         print(folder.name, rows[folder.name], flush=True)
     result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy", "ir-measures"))
-    result |= {"queries": given.queries, "ndcg_at_10": rows}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result |= {"queries": args.queries, "ndcg_at_10": rows}
+    write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

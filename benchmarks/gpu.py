@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch
-from command import as_command
+from command import run_main
 from environment import environment
 from gpu_steps.reporting import SPOILT, as_row, work_through
 from gpu_steps.table import LIMITS_S, STEPS
@@ -64,13 +64,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for everything together")
     parser.add_argument("--only", nargs="+", metavar="STEP", choices=STEPS, help=", ".join(STEPS))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    names = [name for name in STEPS if not given.only or name in given.only]
-    if given.worker:
-        sys.exit(_work(names, dry=given.dry))
-    if given.out is None:
+    args = parser.parse_args()
+    names = [name for name in STEPS if not args.only or name in args.only]
+    if args.worker:
+        sys.exit(_work(names, dry=args.dry))
+    if args.out is None:
         raise InputError("no --out: name the file for the result")
-    Report(given.out, dry=given.dry, deadline=time.monotonic() + 60 * given.minutes).run(names)
+    Report(args.out, dry=args.dry, deadline=time.monotonic() + 60 * args.minutes).run(names)
 
 
 def _work(names: list[str], *, dry: bool) -> int:
@@ -195,4 +195,4 @@ def _read(worker: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chart import Panel, Point, Series, drawn
-from command import as_command
+from chart import Panel, Point, Series, line_chart
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.encoders import load_encoder
 from retrieval.eval import load, means
@@ -191,7 +192,7 @@ def picture(results: dict[str, Any]) -> str:
         series = Series(", ".join(SETTINGS), points)
         panels.append(Panel(retriever, "bytes a token, everything counted", MEASURE, [series]))
     count = results["means"][0]["collections"]
-    return drawn(panels, note=f"Means of {count} collections. Hollow: the default.")
+    return line_chart(panels, note=f"Means of {count} collections. Hollow: the default.")
 
 
 def main() -> None:
@@ -202,23 +203,23 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for indexes")
     parser.add_argument("--draw", type=Path, help="results to draw")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    if given.draw:
-        given.out.write_text(picture(json.loads(given.draw.read_text())), encoding="utf-8")
+    args = parser.parse_args()
+    if args.draw:
+        args.out.write_text(picture(json.loads(args.draw.read_text())), encoding="utf-8")
         return
     rows: list[dict[str, Any]] = []
-    if given.out.exists():
-        rows = json.loads(given.out.read_text())["rows"]
+    if args.out.exists():
+        rows = json.loads(args.out.read_text())["rows"]
     encoder = Remembering()
-    for source in given.collections:
+    for source in args.collections:
         done = {row["setting"] for row in rows if row["collection"] == Path(source).name}
         if missing := [name for name in SETTINGS if name not in done]:
-            rows += measured(source, encoder, given.work, given.queries, missing)
+            rows += measured(source, encoder, args.work, args.queries, missing)
             encoder.forget()
             result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows}
             result["means"] = summary(rows)
-            given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environment import environment
+from benchmarks.json_files import write_json
 from retrieval.encoders import model_folder
 from retrieval.encoders.embedded import embedded_folder
 from retrieval.encoders.model.config import ModernBertConfig
@@ -95,9 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--one", choices=HIDDEN, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        given.out.write_text(json.dumps(measured(given.one)))
+    args = parser.parse_args()
+    if args.one:
+        args.out.write_text(json.dumps(measured(args.one)))
         return
     result = {**environment(["onnxruntime"]), "load": os.getloadavg()[0], "us_per_token": {}}
     with tempfile.TemporaryDirectory() as name:
@@ -115,7 +116,7 @@ def main() -> None:
                 check=True,
             )
             result["us_per_token"][isa] = json.loads(found.read_text())
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(args.out, result)
 
 
 def _output(*command: str | Path) -> str:

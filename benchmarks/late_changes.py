@@ -58,8 +58,8 @@ def main() -> None:
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--passages", type=int, default=100_000)
-    given = parser.parse_args()
-    vectors = Vectors(given.vectors)
+    args = parser.parse_args()
+    vectors = Vectors(args.vectors)
     known = len(vectors.offsets) - 1
     words = np.array([f"w{n}" for n in range(50_000)])
     rng = np.random.default_rng(0)
@@ -69,10 +69,10 @@ def main() -> None:
             drawn = words[np.minimum(rng.zipf(1.3, 120), len(words)) - 1]
             yield Document(f"d{number}", f"{number % known} {' '.join(drawn)}")
 
-    shutil.rmtree(given.work, ignore_errors=True)
-    with Index.create(given.work, encoder=Lookup(vectors)) as index:
-        took = _seconds(lambda: index.add(documents(0, given.passages)))
-        count = given.passages
+    shutil.rmtree(args.work, ignore_errors=True)
+    with Index.create(args.work, encoder=Lookup(vectors)) as index:
+        took = _seconds(lambda: index.add(documents(0, args.passages)))
+        count = args.passages
         adds, deletes = [], []
         for _ in range(REPEATS):
             batch = list(documents(count, count + 100))
@@ -84,7 +84,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "passages": given.passages,
+                "passages": args.passages,
                 "index_s": took,
                 "add_100_s": float(np.median(adds)),
                 "add_100_s_most": max(adds),

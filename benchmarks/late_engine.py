@@ -290,8 +290,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[])
     parser.add_argument("--dims", type=int, nargs="+", default=[48, 96, 128])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    given = parser.parse_args()
-    print("\n" + json.dumps(stages[given.stage](given)))
+    args = parser.parse_args()
+    print("\n" + json.dumps(stages[args.stage](args)))
 
 
 if __name__ == "__main__":

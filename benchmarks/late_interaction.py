@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from environment import environment
+from json_files import write_json
 
 HERE = Path(__file__).parent
 MILLION = 1_000_000
@@ -198,7 +199,7 @@ class Benchmark:
         return call(self._given.peers, "late_peers.py", *arguments)
 
     def _write(self) -> None:
-        self._given.out.write_text(json.dumps(self._result, indent=1) + "\n")
+        write_json(self._given.out, self._result)
 
 
 def _key(row: Json) -> tuple[Any, ...]:
@@ -221,11 +222,11 @@ def main() -> None:
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[1000, 5183, 10_000, 20_000, 100_000]
     )
-    given = parser.parse_args()
-    run = Benchmark(given)
-    if "kernels" in given.steps:
+    args = parser.parse_args()
+    run = Benchmark(args)
+    if "kernels" in args.steps:
         run.kernels()
-    if "ours" in given.steps:
+    if "ours" in args.steps:
         for regime in ("exact", "compressed"):
             run.ours("scifact", 5183, regime)
         run.ours("mix", 1000, "exact")
@@ -238,16 +239,16 @@ def main() -> None:
         run.filters("mix", 10_000, "exact")
         run.filters("mix", 100_000, "compressed")
         run.filters("mix", 100_000, "lists")
-    if "changes" in given.steps:
+    if "changes" in args.steps:
         run.changes(100_000)
-    if "million" in given.steps:
+    if "million" in args.steps:
         run.million()
-    if "peers" in given.steps and given.peers:
+    if "peers" in args.steps and args.peers:
         for name in ("plaid", "warp"):
             run.peer(name, "scifact", 5183)
-    if "short" in given.steps:
-        run.short(given.peer_passages, given.peer_tokens)
-    if "more-peers" in given.steps and given.peers:
+    if "short" in args.steps:
+        run.short(args.peer_passages, args.peer_tokens)
+    if "more-peers" in args.steps and args.peers:
         for name in ("plaid", "warp"):
             run.peer(name, "mix", 20_000)
 

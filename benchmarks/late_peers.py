@@ -490,8 +490,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Print one JSON object on the last line."""
     arguments = sys.argv[1:]
-    given = parser().parse_args(arguments)
-    result = kernel(given) if given.what == "kernel" else staged(given, arguments)
+    args = parser().parse_args(arguments)
+    result = kernel(args) if args.what == "kernel" else staged(args, arguments)
     print(json.dumps(result))
 
 

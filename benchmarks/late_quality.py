@@ -10,14 +10,14 @@ vectors as the encoder returned them; pooled rows are token pooling by that fact
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from numpy.typing import NDArray
 
 from retrieval.documents import chunk
@@ -59,8 +59,8 @@ def main() -> None:
     parser.add_argument("collection", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    data = load_beir(given.collection)
+    args = parser.parse_args()
+    data = load_beir(args.collection)
     encoder = load_encoder()
     owners: list[str] = []
     texts: list[str] = []
@@ -72,7 +72,7 @@ def main() -> None:
     tokens, offsets = embedded.tokens, embedded.offsets
     queries = [encoder.encode_queries([text]).tokens for text in data.queries.values()]
     numbers = np.arange(len(owners))
-    given.work.mkdir(parents=True)
+    args.work.mkdir(parents=True)
 
     rows: list[dict[str, Any]] = []
     truth = exact_floats(tokens, offsets, queries)
@@ -95,14 +95,14 @@ def main() -> None:
         print(rows[-1], flush=True)
 
     def store(name: str, write: Callable[[Path], None]) -> None:
-        folder = given.work / name.replace(" ", "-")
+        folder = args.work / name.replace(" ", "-")
         write(folder)
         size = sum(file.stat().st_size for file in folder.iterdir()) / len(tokens)
         judge(name, LateSearcher([open_late(folder)]).search(queries, DEPTH), size)
 
     judge("float", truth, 4.0 * tokens.shape[1])
     store("exact", lambda folder: write_late(folder, numbers, tokens, offsets))
-    exact = open_late(given.work / "exact")
+    exact = open_late(args.work / "exact")
     for bits in (4, 2):
         codec = train_codec([exact], bits=bits)
         for lists in (False, True):
@@ -113,8 +113,8 @@ def main() -> None:
         store(f"exact pooled {factor}", lambda f, p=pooled: write_late(f, numbers, *p))
     result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "ir-measures"))
     result |= {"collection": data.name, "passages": len(owners), "tokens": len(tokens)}
-    given.out.write_text(json.dumps(result | {"rows": rows}, indent=1) + "\n")
+    write_json(args.out, result | {"rows": rows})
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from table import table, where
+from table import markdown_table, provenance
 
 BEGIN, END = "<!-- late: begin -->", "<!-- late: end -->"
 
@@ -23,15 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("page", type=Path)
-    given = parser.parse_args()
-    speed = json.loads((given.results / "late_interaction.json").read_text())
-    quality = json.loads((given.results / "late_quality.json").read_text())
-    before, _, rest = given.page.read_text().partition(BEGIN)
+    args = parser.parse_args()
+    speed = json.loads((args.results / "late_interaction.json").read_text())
+    quality = json.loads((args.results / "late_quality.json").read_text())
+    before, _, rest = args.page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = "\n".join(
         [engines(speed), filters(speed), changes(speed), kernels(speed), regimes(quality)]
     )
-    given.page.write_text(f"{before}{BEGIN}\n\n{tables}\n{where(speed)}\n\n{END}{after}")
+    args.page.write_text(f"{before}{BEGIN}\n\n{tables}\n{provenance(speed)}\n\n{END}{after}")
 
 
 def engines(result: Mapping[str, Any]) -> str:
@@ -58,7 +58,7 @@ def engines(result: Mapping[str, Any]) -> str:
         ]
         for row in rows
     ]
-    return table([head, ["---"] * len(head), *body])
+    return markdown_table([head, ["---"] * len(head), *body])
 
 
 def _unlike(row: Mapping[str, Any]) -> str:
@@ -85,7 +85,7 @@ def filters(result: Mapping[str, Any]) -> str:
         for row in result.get("filters", [])
     ]
     head = ["filtered search", "passages", "kept", "p50 ms", "p50 ms without a filter"]
-    return table([head, ["---"] * len(head), *body])
+    return markdown_table([head, ["---"] * len(head), *body])
 
 
 def changes(result: Mapping[str, Any]) -> str:
@@ -98,7 +98,7 @@ def changes(result: Mapping[str, Any]) -> str:
         for row in rows
     ]
     head = ["a whole index of passages", "add 100, s", "delete one, ms"]
-    return table([head, ["---"] * len(head), *body])
+    return markdown_table([head, ["---"] * len(head), *body])
 
 
 def kernels(result: Mapping[str, Any]) -> str:
@@ -115,7 +115,7 @@ def kernels(result: Mapping[str, Any]) -> str:
         for name, isa, threads in names
     ]
     head = ["kernel, Mtokens/s", "threads", *(f"d = {dim}" for dim in dims)]
-    return table([head, ["---"] * len(head), *body])
+    return markdown_table([head, ["---"] * len(head), *body])
 
 
 def regimes(result: Mapping[str, Any]) -> str:
@@ -133,7 +133,7 @@ def regimes(result: Mapping[str, Any]) -> str:
         f"{result['collection']}, {result['passages']:,} passages", "nDCG@10",
         "recall@10 of float", "bytes/token",
     ]  # fmt: skip
-    return table([head, ["---"] * len(head), *body])
+    return markdown_table([head, ["---"] * len(head), *body])
 
 
 if __name__ == "__main__":

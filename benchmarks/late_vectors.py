@@ -71,29 +71,29 @@ def main() -> None:
         "--whole", type=int, help="a document is one passage, cut at so many tokens"
     )
     parser.add_argument("--queries", type=int, default=300)
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder()
     vectors = np.stack(
         [
             encoder.encode_queries([text]).tokens[:QUERY_TOKENS]
-            for text in query_texts(given.sources, given.queries)
+            for text in query_texts(args.sources, args.queries)
         ]
     )
-    np.save(given.out / "queries.npy", vectors)
-    if len(given.sources) == 1 and given.sources[0].is_dir():
-        ids = [document.id for document in documents(given.sources[0])]
-        (given.out / "ids.json").write_text(json.dumps(ids))
+    np.save(args.out / "queries.npy", vectors)
+    if len(args.sources) == 1 and args.sources[0].is_dir():
+        ids = [document.id for document in documents(args.sources[0])]
+        (args.out / "ids.json").write_text(json.dumps(ids))
 
     lengths: list[int] = []
     started = time.monotonic()
-    with (given.out / "tokens.raw").open("wb") as file:
+    with (args.out / "tokens.raw").open("wb") as file:
 
         def texts() -> Iterator[str]:
             made = 0
-            for source in given.sources:
-                for text in passages(source, encoder, given.whole):
-                    if made == given.passages:
+            for source in args.sources:
+                for text in passages(source, encoder, args.whole):
+                    if made == args.passages:
                         return
                     made += 1
                     yield text
@@ -106,12 +106,10 @@ def main() -> None:
             print(f"\r{len(lengths):,} passages, {sum(lengths) / took:,.0f} tokens/s", end="")
     print()
     offsets = offsets_of(lengths)
-    raw = np.memmap(
-        given.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], vectors.shape[2])
-    )
-    np.save(given.out / "tokens.npy", raw)
-    (given.out / "tokens.raw").unlink()
-    np.save(given.out / "offsets.npy", offsets)
+    raw = np.memmap(args.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], vectors.shape[2]))
+    np.save(args.out / "tokens.npy", raw)
+    (args.out / "tokens.raw").unlink()
+    np.save(args.out / "offsets.npy", offsets)
 
 
 if __name__ == "__main__":

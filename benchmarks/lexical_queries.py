@@ -11,15 +11,15 @@ a share of what the rarest counts.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from numpy.typing import NDArray
 
 from retrieval.encoders import load_encoder
@@ -132,16 +132,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--queries", type=int, default=1000)
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for folder in given.collections:
-        rows[folder.name] = measured(folder, given.work, given.queries)
+    for folder in args.collections:
+        rows[folder.name] = measured(folder, args.work, args.queries)
         print(folder.name, rows[folder.name], flush=True)
     result = environment(("modernbert-retrieval", "numpy", "tantivy", "ir-measures"))
-    result |= {"queries": given.queries, "ndcg_at_10": rows}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result |= {"queries": args.queries, "ndcg_at_10": rows}
+    write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import re
 import tempfile
 import time
@@ -24,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.indexes import LexicalIndex, write_lexical
 from retrieval.indexes.lexical.folding import fold
@@ -197,9 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     rows: dict[str, Any] = {}
-    for named in given.folders:
+    for named in args.folders:
         name, _, folder = named.partition("=")
         texts, asked = sections(Path(folder))
         rows[name] = {"sections": len(texts), "queries": len(asked), "variants": {}}
@@ -211,8 +211,8 @@ def main() -> None:
         print(name, "apart", found["apart"], flush=True)
     result = environment(("modernbert-retrieval", "tantivy", "rjieba", "tinysegmenter", "budoux"))
     result |= {"rows": rows}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

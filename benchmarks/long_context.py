@@ -30,8 +30,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
@@ -84,17 +85,17 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     encoder = load_encoder()
-    found = json.loads(given.out.read_text()) if given.out.exists() else {"rows": []}
+    found = json.loads(args.out.read_text()) if args.out.exists() else {"rows": []}
     found |= environment(["numpy", "onnxruntime", "tokenizers"])
-    for source in given.collections:
-        collection = read(source, given.documents, given.queries)
-        for way in given.ways:
-            for most in given.tokens if way in TOGETHER else [None]:
-                row = measured(collection, encoder, way, most, given.work)
+    for source in args.collections:
+        collection = read(source, args.documents, args.queries)
+        for way in args.ways:
+            for most in args.tokens if way in TOGETHER else [None]:
+                row = measured(collection, encoder, way, most, args.work)
                 found["rows"].append(row)
-                given.out.write_text(json.dumps(found, indent=1) + "\n")
+                write_json(args.out, found)
                 print(json.dumps(row), flush=True)
 
 
@@ -220,4 +221,4 @@ def parts(hit: Hit, starts: Sequence[tuple[int, str]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

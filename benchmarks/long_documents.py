@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import random
 import shutil
 from collections import defaultdict
@@ -23,8 +22,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
@@ -72,24 +72,22 @@ def main() -> None:
     parser.add_argument("--encoder", help="a model folder; the embedded one if not given")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    if not (given.collections or given.hay):
+    args = parser.parse_args()
+    if not (args.collections or args.hay):
         parser.error("nothing to measure: name a COLLECTION, or collections after --hay")
-    encoder = load_encoder(given.encoder) if given.encoder else load_encoder()
+    encoder = load_encoder(args.encoder) if args.encoder else load_encoder()
     rows = [
         row
-        for folder in given.collections
-        for row in long(folder, given.queries, given.ways, encoder, given.work)
+        for folder in args.collections
+        for row in long(folder, args.queries, args.ways, encoder, args.work)
     ]
     result = {
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": encoder.name,
         "rows": rows,
-        "facts": [
-            hidden(folder, given.texts, given.ways, encoder, given.work) for folder in given.hay
-        ],
+        "facts": [hidden(folder, args.texts, args.ways, encoder, args.work) for folder in args.hay],
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(args.out, result)
 
 
 def long(
@@ -210,4 +208,4 @@ def _row(
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

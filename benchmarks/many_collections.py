@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.encoders import load_encoder
 from retrieval.eval import load, means
@@ -186,22 +187,22 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100, help="of a collection, at most")
     parser.add_argument("--work", type=Path, required=True, help="folder for indexes")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     collections = {
-        path.name: sampled(load(str(path), None)[0], given.queries) for path in given.collections
+        path.name: sampled(load(str(path), None)[0], args.queries) for path in args.collections
     }
     rows: dict[str, Any] = {}
-    if given.out.exists():
-        rows = json.loads(given.out.read_text(encoding="utf-8"))["rows"]
-    runs = given.work / "runs.json"
+    if args.out.exists():
+        rows = json.loads(args.out.read_text(encoding="utf-8"))["rows"]
+    runs = args.work / "runs.json"
     known: dict[str, Run] = json.loads(runs.read_text()) if runs.exists() else {}
     for setting in SETTINGS:
         row = rows.setdefault(setting, {})
         if "bytes" not in row:
-            row |= build(setting, collections, given.work)
+            row |= build(setting, collections, args.work)
         asked = row.setdefault("collections", {})
-        folder = given.work / setting.replace(" ", "-")
+        folder = args.work / setting.replace(" ", "-")
         with Index.open(folder, encoder=load_encoder()) as index:
             for name, collection in collections.items():
                 if name not in asked:
@@ -209,10 +210,10 @@ def main() -> None:
                     print(setting, name, asked[name], flush=True)
                     runs.write_text(json.dumps(known), encoding="utf-8")
                     result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows}
-                    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+                    write_json(args.out, result)
     result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows, "means": summary(rows)}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -27,8 +27,9 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
-from chart import Panel, Point, Series, drawn
+from chart import Panel, Point, Series, line_chart
 from environment import environment
+from json_files import write_json
 from published import progress_lines
 
 from retrieval.documents import chunk
@@ -64,25 +65,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="speed is the median of so many")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder for the pictures")
-    given = parser.parse_args(arguments)
-    if {"evaluate", "speed"} & set(given.steps):
-        if not (given.collections and (given.runs or given.also)):
+    args = parser.parse_args(arguments)
+    if {"evaluate", "speed"} & set(args.steps):
+        if not (args.collections and (args.runs or args.also)):
             parser.error("give --collections, and models by --runs or --also")
-        if "evaluate" in given.steps and not given.work:
+        if "evaluate" in args.steps and not args.work:
             parser.error("give --work, a folder for indexes and runs")
-        if given.tokens < 1 or given.rounds < 1:
+        if args.tokens < 1 or args.rounds < 1:
             parser.error("give --tokens and --rounds of at least 1")
     try:
-        if "evaluate" in given.steps:
-            result = measured(models_of(given), given.collections, given.work, given.queries)
-            written(given.results, result)
-        if "speed" in given.steps:
-            sample = Sample(tuple(given.collections), given.tokens, given.rounds)
-            written(given.results, {"speed": timed(models_of(given), sample)})
-        if "draw" in given.steps:
-            result = json.loads(given.results.read_text(encoding="utf-8"))
-            (given.pictures / LEARNING).write_text(learning(result["rows"]), encoding="utf-8")
-            (given.pictures / SPEED).write_text(speed(result), encoding="utf-8")
+        if "evaluate" in args.steps:
+            result = measured(models_of(args), args.collections, args.work, args.queries)
+            written(args.results, result)
+        if "speed" in args.steps:
+            sample = Sample(tuple(args.collections), args.tokens, args.rounds)
+            written(args.results, {"speed": timed(models_of(args), sample)})
+        if "draw" in args.steps:
+            result = json.loads(args.results.read_text(encoding="utf-8"))
+            (args.pictures / LEARNING).write_text(learning(result["rows"]), encoding="utf-8")
+            (args.pictures / SPEED).write_text(speed(result), encoding="utf-8")
     except (RetrievalError, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return 1
@@ -174,7 +175,7 @@ def models_of(given: argparse.Namespace) -> list[Model]:
 def written(results: Path, new: Mapping[str, Any]) -> None:
     """Put what was measured into the JSON, and leave what the other step measured there."""
     known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    results.write_text(json.dumps({**known, **new}, indent=1) + "\n", encoding="utf-8")
+    write_json(results, {**known, **new})
 
 
 def measured(
@@ -282,7 +283,7 @@ def _rate(encoder: Encoder, passages: Sequence[str]) -> float:
 
 def learning(rows: Sequence[Mapping[str, Any]]) -> str:
     """nDCG@10 against tokens seen, a line for each size."""
-    return drawn(
+    return line_chart(
         [
             Panel(retriever, "million tokens seen in training", MEASURE, lines)
             for retriever, lines in _lines(rows, lambda row: row["tokens_seen"] / 1e6).items()
@@ -302,7 +303,7 @@ def speed(result: Mapping[str, Any]) -> str:
         if row["tokens_seen"] == known.get(row["name"], {}).get("tokens_seen")
     ]
     across = _lines(rows, lambda row: known[row["name"]]["tokens_per_s"] / 1e3)
-    return drawn(
+    return line_chart(
         [
             Panel(retriever, "thousand tokens a second on the CPU", MEASURE, points)
             for retriever, points in across.items()

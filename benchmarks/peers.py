@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import re
 import subprocess
 import sys
@@ -24,8 +23,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.errors import InputError
 
@@ -129,7 +129,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     sources = {name: dict(source_of(name)) for name in PACKAGES}
     undefined, counted = [], {}
     for feature, cells in rows():
@@ -148,7 +148,7 @@ def main() -> None:
         "absent": counted,
         "killed": {name: killed(*programs) for name, programs in WRITERS.items()},
     }
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(args.out, result)
     print("\n".join(undefined) or "every name is defined")
     for feature, found in counted.items():
         print(feature, {name: seen for name, seen in found.items() if seen})
@@ -208,4 +208,4 @@ def killed(writing: str, counting: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
-from table import table, where
+from table import markdown_table, provenance
 
 from retrieval.eval import evaluate, make_systems
 from retrieval.eval.report import write_report
@@ -86,13 +86,13 @@ def main(arguments: Sequence[str] | None = None, places: Places = Places()) -> N
     parser.add_argument("--queries", type=int, default=1000, help="of a collection, at most")
     parser.add_argument("--anew", action="store_true", help="measure again what was measured")
     parser.add_argument("--tables", action="store_true", help="only write the tables again")
-    given = parser.parse_args(arguments)
-    if not given.tables:
-        if not (given.collections and given.minilm and given.work):
+    args = parser.parse_args(arguments)
+    if not args.tables:
+        if not (args.collections and args.minilm and args.work):
             parser.error("give collections, --minilm and --work, or --tables")
-        if given.anew:
-            forget(given.work)
-        found = measured(given, places.report)
+        if args.anew:
+            forget(args.work)
+        found = measured(args, places.report)
         places.results.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     text = places.page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -180,7 +180,7 @@ def render(result: Mapping[str, Any]) -> str:
         body.append([f"{collection} ({found[0]['queries']:,} queries)", *cells])
     means = [sum(values[c, s]["value"] for c in collections) / len(collections) for s in systems]
     body.append(["*mean*", *(_value(mean, max(means)) for mean in means)])
-    quality = table(head + body)
+    quality = markdown_table(head + body)
     costs = {(cost["collection"], cost["system"]): cost for cost in result["efficiency"]}
 
     def cost(title: str, field: str, form: str, columns: Mapping[str, str]) -> str:
@@ -188,7 +188,7 @@ def render(result: Mapping[str, Any]) -> str:
         for collection in collections:
             found = [costs[collection, system][field] for system in columns]
             rows.append([collection, *("–" if v is None else format(v, form) for v in found)])
-        return table(rows)
+        return markdown_table(rows)
 
     return "\n".join(
         (
@@ -206,7 +206,7 @@ def render(result: Mapping[str, Any]) -> str:
                 ",.0f",
                 {"MiniLM": "MiniLM", "lexical": "ours"},
             ),
-            where(result) + "\n",
+            provenance(result) + "\n",
         )
     )
 
@@ -226,4 +226,4 @@ def _marks(marks: Mapping[str, Any], collection: str, system: str) -> str:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 
 from retrieval.encoders import load_encoder
 from retrieval.encoders.tokenization import leading, load_tokenizer
@@ -66,30 +67,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    learnt, test = read(given.medquad)
-    if len(learnt) > given.texts:
-        _, learnt = divided(learnt, given.texts / len(learnt), given.seed)
+    args = parser.parse_args()
+    learnt, test = read(args.medquad)
+    if len(learnt) > args.texts:
+        _, learnt = divided(learnt, args.texts / len(learnt), args.seed)
     tokenizer = load_tokenizer(_embedded() / "tokenizer.json")
-    cut = [shortened(tokenizer, text, given.tokens) for text in learnt.texts]
-    cut_test = [shortened(tokenizer, text, given.tokens) for text in test.texts]
+    cut = [shortened(tokenizer, text, args.tokens) for text in learnt.texts]
+    cut_test = [shortened(tokenizer, text, args.tokens) for text in test.texts]
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "torch", "scikit-learn", "numpy")),
-        "collection": given.medquad.name,
+        "collection": args.medquad.name,
         "learnt": len(learnt),
         "test": len(test),
-        "tokens": given.tokens,
-        "epochs": given.epochs,
-        "seed": given.seed,
+        "tokens": args.tokens,
+        "epochs": args.epochs,
+        "seed": args.seed,
         "types": dict(Counter(test.labels).most_common()),
         "systems": {},
     }
     common = Counter(learnt.labels).most_common(1)[0][0]
     systems = {
         "most frequent": lambda: [common] * len(test),
-        "bag of words": lambda: bag_of_words(cut, learnt.labels, cut_test, given.seed),
-        "probe": lambda: probe(cut, learnt.labels, cut_test, given.seed),
-        "fitted": lambda: fitted(learnt, test, given),
+        "bag of words": lambda: bag_of_words(cut, learnt.labels, cut_test, args.seed),
+        "probe": lambda: probe(cut, learnt.labels, cut_test, args.seed),
+        "fitted": lambda: fitted(learnt, test, args),
     }
     for name, run in systems.items():
         found = run()
@@ -98,7 +99,7 @@ def main() -> None:
             "macro_f1": macro_f1(test.labels, found),
         }
         print(name, result["systems"][name], flush=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(args.out, result)
 
 
 def read(folder: Path) -> tuple[Labelled, Labelled]:
@@ -193,4 +194,4 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from relevance_queries import COLLECTIONS, VAIN, Asked, Matrix, asked_of, vocabulary
 
 from retrieval.eval import load
@@ -205,11 +206,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy"))
     collections = {
-        name: load(str(given.datasets / name), split)[0]
+        name: load(str(args.datasets / name), split)[0]
         for name, (_, split, _) in COLLECTIONS.items()
     }
     of_role = {
@@ -219,7 +220,7 @@ def main() -> None:
     words = vocabulary([collections[name] for name in of_role["fitted"]])
     asked: dict[str, list[Asked]] = {}
     for name in COLLECTIONS:
-        asked[name] = asked_of(name, collections, words, given.work)
+        asked[name] = asked_of(name, collections, words, args.work)
         print(name, len(asked[name]), flush=True)
     models, reports = {}, {}
     for key, ranking in SETS.items():
@@ -236,15 +237,15 @@ def main() -> None:
             for role in ("development", "held out")
         }
         reports[key] = {"together": together, "collections": of_each}
-    with Index.open(given.work / "cosqa") as index:
+    with Index.open(args.work / "cosqa") as index:
         encoder = index.status()
     fitted = {"name": encoder.encoder, "encoder": encoder.fingerprint, "models": models}
-    if given.write:
-        COEFFICIENTS.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+    if args.write:
+        write_json(COEFFICIENTS, fitted)
     result |= {"collections": COLLECTIONS, "fitted": fitted, "reports": reports}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out, result)
     print(json.dumps(reports[WHOLE]["together"], indent=1))
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

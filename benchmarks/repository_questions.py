@@ -39,7 +39,7 @@ from code_questions import (
     clone,
     read_questions,
 )
-from command import as_command
+from command import run_main
 from environment import environment
 
 from retrieval import Hybrid
@@ -97,10 +97,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--roles", type=float, default=1.0, help="a factor of what roles count")
-    given = parser.parse_args()
+    args = parser.parse_args()
     rows: list[dict[str, object]] = []
     for repository in read_questions(QUESTIONS):
-        folder = clone(repository, given.repositories, given.work)
+        folder = clone(repository, args.repositories, args.work)
         with open_or_create(folder / FOLDER) as index:
             update(index, [folder])
             roles = {one.source or one.id: one.metadata.get("role") for one in index.listed()}
@@ -108,12 +108,12 @@ def main() -> None:
             asked += [*headings(folder, roles), *documentation(repository)]
             rows += [
                 {"repository": repository.name, "split": repository.split} | row
-                for row in judged(index, asked, roles, Hybrid(roles=given.roles))
+                for row in judged(index, asked, roles, Hybrid(roles=args.roles))
             ]
         print(f"{repository.name}: {len(asked)} questions asked", flush=True)
-    result = {**environment(PACKAGES), "roles": given.roles}
+    result = {**environment(PACKAGES), "roles": args.roles}
     result |= {"mrr_at_10": summary(rows), "questions": rows}
-    given.out.write_text(as_json(result), encoding="utf-8")
+    args.out.write_text(as_json(result), encoding="utf-8")
     print(json.dumps(result["mrr_at_10"], indent=1))
 
 
@@ -213,4 +213,4 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -12,8 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from published import PACKAGES, SHOWN, Places, progress_lines
 
 from retrieval.errors import InputError
@@ -31,18 +32,18 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000, help="of a collection, at most")
     parser.add_argument("--work", type=Path, required=True, help="folder for indexes and runs")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     published = {
         (row["collection"], row["system"]): row
         for row in json.loads(Places().results.read_text(encoding="utf-8"))["rows"]
         if row["measure"] == SHOWN
     }
     results = evaluate(
-        given.collections,
-        make_systems([], [f"{name}:encoder={NAME}={given.model}" for name in RETRIEVERS]),
-        given.work,
+        args.collections,
+        make_systems([], [f"{name}:encoder={NAME}={args.model}" for name in RETRIEVERS]),
+        args.work,
         measures=[SHOWN],
-        queries=given.queries,
+        queries=args.queries,
         keep_texts=False,
         progress=progress_lines(),
     )
@@ -65,8 +66,8 @@ def main() -> None:
         )
         print(rows[-1], flush=True)
     result = environment(PACKAGES) | {"measure": SHOWN, "rows": rows}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

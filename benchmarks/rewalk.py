@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 from environment import environment
+from json_files import write_json
 from numpy.typing import NDArray
 
 from retrieval.documents import Stamp, discover
@@ -53,25 +54,25 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--note", default="", help="what else the machine was doing")
     parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "repository"
-        make(top, arguments.files, arguments.to_a_folder)
+        make(top, args.files, args.to_a_folder)
         with Index.create(top / ".retrieval", encoder=Nothing()) as index:
             added = sync(index, [top]).added
-            assert added == arguments.files, added
+            assert added == args.files, added
         # Files are told by their times only once these are two seconds old.
         with Index.open(top / ".retrieval", encoder=Nothing()) as index:
             time.sleep(2)
             sync(index)
-            rows = measured(top, index, arguments.files, arguments.runs)
+            rows = measured(top, index, args.files, args.runs)
     result = {
         "environment": environment(PACKAGES),
-        "note": arguments.note,
+        "note": args.note,
         "load": os.getloadavg(),
-        "files": arguments.files,
-        "to_a_folder": arguments.to_a_folder,
-        "runs": arguments.runs,
+        "files": args.files,
+        "to_a_folder": args.to_a_folder,
+        "runs": args.runs,
         "look_seconds": LOOK_S,
         "median": {what: medians(rows, what) for what in rows[0]["took"]},
         "rows": rows,
@@ -82,8 +83,8 @@ def main() -> None:
         for what, seconds in result["median"].items()
     }
     print(json.dumps({name: result[name] for name in ("files", "load", "median", "ratio")}))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    if args.out:
+        write_json(args.out, result)
 
 
 class Nothing:

@@ -33,8 +33,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from service_steps.agent import waiting
 from service_steps.faults import nonsense, restart
 from service_steps.mixed import mixed
@@ -68,56 +69,56 @@ def main() -> None:
     )
     parser.add_argument("--note", default="")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    dataset = load_beir(given.collection)
+    args = parser.parse_args()
+    dataset = load_beir(args.collection)
     queries = list(dataset.queries.values())
-    peers = dict(map(peer, given.peer))
+    peers = dict(map(peer, args.peer))
     longer = [one.text for one in itertools.islice(dataset.documents, 600)]
     texts = mixed_lengths(longer)
-    before = json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
+    before = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
     here = environment(PACKAGES)
     now = {name: here.pop(name) for name in ("commit", "uncommitted_changes", "date")}
-    now |= {"note": given.note, "load": os.getloadavg()}
+    now |= {"note": args.note, "load": os.getloadavg()}
     result: dict[str, Any] = here | {
         "collection": dataset.name,
         "measured": dict(before.get("measured", {})),
-        **{part: before[part] for part in PARTS if part in before and part not in given.only},
+        **{part: before[part] for part in PARTS if part in before and part not in args.only},
     }
 
     def tell(name: str, found: Any) -> None:
         result[name] = found
         result["measured"][name] = now
         print(name, json.dumps(found), flush=True)
-        if given.out:
-            given.out.write_text(json.dumps(result, indent=1) + "\n")
+        if args.out:
+            write_json(args.out, result)
 
     with tempfile.TemporaryDirectory() as scratch:
-        if {"search", "embeddings", "peers", "page", "agent"} & set(given.only):
-            folder = given.index or Path(scratch) / "index"
+        if {"search", "embeddings", "peers", "page", "agent"} & set(args.only):
+            folder = args.index or Path(scratch) / "index"
             if not (folder / "store.sqlite").exists():
-                build(folder, iter(dataset.documents), given.passages)
-            if "agent" in given.only:
+                build(folder, iter(dataset.documents), args.passages)
+            if "agent" in args.only:
                 tell("agent", waiting(folder, queries))
             with serving(folder) as server, library(folder) as inside:
-                if "search" in given.only:
-                    tell("search", search(server, inside, queries, given.rounds, given.queries))
-                if "embeddings" in given.only:
-                    tell("embeddings", embeddings(server, inside, texts, given.rounds))
-                if "peers" in given.only and peers:
+                if "search" in args.only:
+                    tell("search", search(server, inside, queries, args.rounds, args.queries))
+                if "embeddings" in args.only:
+                    tell("embeddings", embeddings(server, inside, texts, args.rounds))
+                if "peers" in args.only and peers:
                     own = {"retrieval": Peer(server, "/v1")}
                     short = mixed_lengths(longer, longest=PEER_WORDS)
-                    tell("peers", against(own | peers, short, given.rounds))
-                if "page" in given.only:
+                    tell("peers", against(own | peers, short, args.rounds))
+                if "page" in args.only:
                     tell("page", drawing(server, queries[:20]))
         small = Path(scratch) / "small"
         build(small, iter(dataset.documents), 200)
-        if "restart" in given.only:
+        if "restart" in args.only:
             tell("restart", [restart(small, number) for number in range(5)])
-        if "hostile" in given.only:
+        if "hostile" in args.only:
             with serving(small, "--allow-write") as server:
-                tell("hostile", nonsense(server, given.requests))
-        if "mixed" in given.only:
-            tell("mixed", mixed(small, queries[:10], given.minutes))
+                tell("hostile", nonsense(server, args.requests))
+        if "mixed" in args.only:
+            tell("mixed", mixed(small, queries[:10], args.minutes))
 
 
 def build(folder: Path, documents: Iterator[Document], passages: int) -> None:
@@ -136,4 +137,4 @@ def mixed_lengths(texts: Sequence[str], *, longest: int = 256) -> list[str]:
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chart import Panel, Point, Series, drawn
-from command import as_command
+from chart import Panel, Point, Series, line_chart
+from command import run_main
 from environment import environment
+from json_files import write_json
 from numpy.typing import NDArray
 
 SHARDS = (1, 10, 100, 1000)
@@ -176,11 +177,11 @@ def main() -> None:
     parser.add_argument("--service", type=Path)
     parser.add_argument("--draw", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    if given.draw is not None:
-        given.out.write_text(picture(json.loads(given.draw.read_text("utf-8"))), encoding="utf-8")
+    args = parser.parse_args()
+    if args.draw is not None:
+        args.out.write_text(picture(json.loads(args.draw.read_text("utf-8"))), encoding="utf-8")
         return
-    measured = json.loads(given.service.read_text("utf-8"))["service"]
+    measured = json.loads(args.service.read_text("utf-8"))["service"]
     service = np.array(measured["samples_ms"])
     service /= np.median(service)
     rows = [
@@ -197,7 +198,7 @@ def main() -> None:
         "rows": rows,
         "environment": environment(("numpy",)),
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out, result)
 
 
 def picture(result: dict[str, Any]) -> str:
@@ -218,8 +219,8 @@ def picture(result: dict[str, Any]) -> str:
             for fails in (False, True)
         ]
         panels.append(Panel(title, "shards", "p99, in medians", series))
-    return drawn(panels, logarithmic=True)
+    return line_chart(panels, logarithmic=True)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

@@ -41,8 +41,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from command import as_command
+from command import run_main
 from environment import environment
+from json_files import write_json
 from shards_steps.build import build, update
 from shards_steps.coordinator import coordinator
 from shards_steps.kills import kills
@@ -75,38 +76,38 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--queries", type=int, help="of each collection, for its ranking")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    if not given.collections and not set(given.only) <= {"coordinator", "update", "router_kills"}:
+    args = parser.parse_args()
+    if not args.collections and not set(args.only) <= {"coordinator", "update", "router_kills"}:
         raise InputError("no collection was named; give a folder in BEIR's format")
     result: dict[str, Any] = {}
-    if given.out.exists():
-        result = json.loads(given.out.read_text(encoding="utf-8"))
-    for part in given.only:
+    if args.out.exists():
+        result = json.loads(args.out.read_text(encoding="utf-8"))
+    for part in args.only:
         match part:
             case "ranking":
-                made = ranking(given.collections, given.shards, given.settings, given.queries)
+                made = ranking(args.collections, args.shards, args.settings, args.queries)
                 known = result.setdefault("collections", {})
                 for name, own in made.items():
                     known[name] = known.get(name, {}) | own
             case "coordinator":
                 result[part] = coordinator()
             case "router":
-                result[part] = router(given.collections[0])
+                result[part] = router(args.collections[0])
             case "parallel":
-                result[part] = parallel(given.collections[0])
+                result[part] = parallel(args.collections[0])
             case "service":
-                result[part] = service(given.collections[0])
+                result[part] = service(args.collections[0])
             case "build":
-                result[part] = build(given.collections[0])
+                result[part] = build(args.collections[0])
             case "update":
                 result[part] = update()
             case "kills":
-                result[part] = kills(given.collections[0])
+                result[part] = kills(args.collections[0])
             case "router_kills":
                 result[part] = router_kills()
         result.setdefault("environments", {})[part] = environment(PACKAGES)
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.out, result)
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

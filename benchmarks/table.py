@@ -1,4 +1,4 @@
-"""What every table of a benchmark's results has: rows as Markdown, and where they were measured."""
+"""Markdown tables of results, and the line that says where they were measured."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def where(result: Mapping[str, Any]) -> str:
-    """Date, commit, machine and versions, in a line."""
+def provenance(result: Mapping[str, Any]) -> str:
+    """Date, commit, machine and package versions of a result, in one line."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return (
@@ -16,6 +16,6 @@ def where(result: Mapping[str, Any]) -> str:
     )
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows as Markdown."""
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as the lines of a Markdown table."""
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)

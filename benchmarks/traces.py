@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from command import as_command
+from command import run_main
 from environment import environment
 
 from retrieval.index import Index
@@ -62,10 +62,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     traces = [Trace(**one) for one in json.loads(TRACES.read_text(encoding="utf-8"))]
-    with open_or_create(given.work) as index:
-        update(index, [given.folder])
+    with open_or_create(args.work) as index:
+        update(index, [args.folder])
         index.add([Document(one.id, one.page, one.title) for one in traces])
         counts = index.status()
         rows = asked(index, traces)
@@ -77,7 +77,7 @@ def main() -> None:
         "results": summary(rows),
         "ranks": rows,
     }
-    given.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for way, found in result["results"].items():
         print(way, *(f"\n  {name:8} {values}" for name, values in found.items()))
 
@@ -142,4 +142,4 @@ def summary(
 
 
 if __name__ == "__main__":
-    as_command(main)
+    run_main(main)

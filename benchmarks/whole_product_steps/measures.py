@@ -1,13 +1,11 @@
-"""What is measured of an index of one size, each in a process of its own."""
+"""The steps that measure an index of one size, each run in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -16,139 +14,152 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from environment import as_installed
+from environment import subprocess_environment
+from timing import cpu_seconds, memory_mib, percentile
 
 from retrieval.index import Index
 from retrieval.index.ready import of_each
 from retrieval.types import RETRIEVERS
-from whole_product_steps.corpus import PASSAGE_TOKENS, asked, batches, made_elsewhere
+from whole_product_steps.corpus import (
+    PASSAGE_TOKENS,
+    batches_from_child,
+    load_queries,
+    passage_batches,
+)
 
 K = 10
-_COMPARED = 50  # queries that every vector is compared with
-_ENCODED = 2_000  # passages whose encoding is timed
-_MEMORY = re.compile(r"^(VmRSS|VmHWM|RssAnon):\s*(\d+) kB", re.MULTILINE)
+_OVERLAP_QUERIES = 50  # compared with an exhaustive search
+_ENCODED_PASSAGES = 2_000  # passages whose encoding is timed
 
 
 def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
-    """The index of so many passages, by vectors that are there already; a part may be there."""
+    """Build the index of so many passages from precomputed vectors; continues a partial build."""
     folder = work / f"index-{size}"
-    spent = _Spent(work / f"building-{size}.json", new=not folder.exists())
+    totals = _AddingTotals(work / f"building-{size}.json", new=not folder.exists())
     with (
         Index.open(folder)
         if folder.exists()
         else Index.create(folder, passage_tokens=PASSAGE_TOKENS) as index,
-        # Each is one passage, and they come in order.
-        made_elsewhere(work, size, len(index)) as rest,
+        # Each document is one passage and they come in order, so its length is where to continue.
+        batches_from_child(work, size, len(index)) as batches,
     ):
-        since, before = _Since(), index.generation
-        with index.writing() as writer:  # one call, as when a folder is indexed
+        stopwatch, generation_before = _Stopwatch(), index.generation
+        with index.writing() as writer:  # one commit, as when a folder is indexed
             settings = writer.store.settings
-            for documents, made in rest:
-                since.begin()
-                for document, ready in zip(
-                    documents, of_each(documents, None, made, settings), strict=True
+            for documents, embeddings in batches:
+                stopwatch.lap()
+                for document, prepared in zip(
+                    documents, of_each(documents, None, embeddings, settings), strict=True
                 ):
-                    writer.put(document, ready=ready)
-                token_vectors = 0 if made.tokens is None else len(made.tokens)
-                spent.add(len(documents), token_vectors, *since.begin())
-            since.begin()
-        if index.generation > before:
-            spent.add(0, 0, *since.begin())
-    # Opened anew: what is written ahead of the database has gone into it by then.
+                    writer.put(document, ready=prepared)
+                token_vectors = 0 if embeddings.tokens is None else len(embeddings.tokens)
+                totals.add(len(documents), token_vectors, *stopwatch.lap())
+            stopwatch.lap()
+        if index.generation > generation_before:
+            totals.add(0, 0, *stopwatch.lap())
+    # Reopened, so that the write-ahead log has been merged into the database and counts once.
     with Index.open(folder) as index:
         status = index.status()
-        report = index.measure(asked(work)[:1], k=1, depth=1)
+        report = index.measure(load_queries(work)[:1], k=1, depth=1)
         tokens = sum(len(index.encoder.token_spans(one.text)) + 2 for one in index.documents())
-        encoding = _encoding(index)
-    parts = dict(status.bytes_by_part)
+        encoding_us = _encoding_cost(index)
+    bytes_by_part = dict(status.bytes_by_part)
     return {
         "passages": status.passages,
         "tokens": tokens,
         "token_vectors": report.tokens,
-        "adding": spent.all,
-        "encoding_processor_us_a_token": encoding,
-        # The whole build over the encoding of the same text, by the processor's time.
+        "adding": totals.totals,
+        "encoding_processor_us_a_token": encoding_us,
+        # CPU time of encoding and adding, over that of encoding alone, for the same text.
         "over_encoding": 1
-        + (1e6 * spent.all["processor_s"] / max(1, spent.all["token_vectors"]))
+        + (1e6 * totals.totals["processor_s"] / max(1, totals.totals["token_vectors"]))
         * (report.tokens / max(1, tokens))
-        / encoding,
+        / encoding_us,
         "bytes": status.bytes,
         "bytes_a_token": status.bytes / max(1, tokens),
-        "bytes_a_token_by_part": {k: v / max(1, tokens) for k, v in parts.items()},
+        "bytes_a_token_by_part": {k: v / max(1, tokens) for k, v in bytes_by_part.items()},
         "bytes_a_token_vector": status.bytes / max(1, report.tokens),
         "segments": status.segments,
         "regimes": dict(status.regimes),
     }
 
 
-class _Since:
-    """Seconds by the clock and of the processor since it was last asked."""
+class _Stopwatch:
+    """Wall and CPU seconds between laps."""
 
     def __init__(self) -> None:
-        self._clock, self._own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
+        self._wall, self._cpu = time.perf_counter(), cpu_seconds()
 
-    def begin(self) -> tuple[float, float]:
-        """What has passed, and begin anew."""
-        clock, own = self._clock, self._own
-        self._clock, self._own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
-        return self._clock - clock, self._own - own
+    def lap(self) -> tuple[float, float]:
+        """Wall and CPU seconds since the last lap; starts the next one."""
+        wall, cpu = self._wall, self._cpu
+        self._wall, self._cpu = time.perf_counter(), cpu_seconds()
+        return self._wall - wall, self._cpu - cpu
 
 
-class _Spent:
-    """What adding took, in all processes that worked at an index; kept beside it.
+class _AddingTotals:
+    """What adding cost over all processes that built an index, kept in a file beside it.
 
     Attributes:
-        all: passages, token vectors, seconds by the clock and of the processor, megabytes at most.
+        totals: passages, token vectors, wall and CPU seconds; peaks of resident memory in MiB.
     """
 
     def __init__(self, file: Path, *, new: bool) -> None:
         self._file = file
-        self.all: dict[str, float] = dict.fromkeys(
+        self.totals: dict[str, float] = dict.fromkeys(
             ("passages", "token_vectors", "s", "processor_s", "memory_mb", "own_memory_mb"), 0
         )
         if not new and file.exists():
-            self.all = json.loads(file.read_text(encoding="utf-8"))
+            self.totals = json.loads(file.read_text(encoding="utf-8"))
 
-    def add(self, passages: int, token_vectors: int, seconds: float, processor: float) -> None:
-        """A batch more."""
-        self.all["passages"] += passages
-        self.all["token_vectors"] += token_vectors
-        self.all["s"] += seconds
-        self.all["processor_s"] += processor
-        now = memory()
-        self.all["memory_mb"] = max(self.all["memory_mb"], now.get("VmHWM", 0))
-        self.all["own_memory_mb"] = max(self.all["own_memory_mb"], now.get("RssAnon", 0))
-        self._file.write_text(json.dumps(self.all), encoding="utf-8")
+    def add(self, passages: int, token_vectors: int, wall_s: float, cpu_s: float) -> None:
+        """Count one more batch."""
+        self.totals["passages"] += passages
+        self.totals["token_vectors"] += token_vectors
+        self.totals["s"] += wall_s
+        self.totals["processor_s"] += cpu_s
+        memory = memory_mib()
+        self.totals["memory_mb"] = max(self.totals["memory_mb"], memory.get("VmHWM", 0))
+        self.totals["own_memory_mb"] = max(self.totals["own_memory_mb"], memory.get("RssAnon", 0))
+        self._file.write_text(json.dumps(self.totals), encoding="utf-8")
 
 
-def _encoding(index: Index) -> float:
-    """Microseconds of the processor that the encoder takes for a token of the index's texts."""
-    texts = [one.text for one in islice(index.documents(), 0, None, max(1, len(index) // _ENCODED))]
-    index.encoder.encode_documents(texts[:64])  # warm
-    began = _processor(resource.RUSAGE_SELF)
+def _encoding_cost(index: Index) -> float:
+    """CPU microseconds that the encoder takes per token of the index's texts."""
+    texts = [
+        document.text
+        for document in islice(index.documents(), 0, None, max(1, len(index) // _ENCODED_PASSAGES))
+    ]
+    index.encoder.encode_documents(texts[:64])  # warmup
+    started = cpu_seconds()
     index.encoder.encode_documents(texts)
-    used = _processor(resource.RUSAGE_SELF) - began
-    return 1e6 * used / sum(len(index.encoder.token_spans(text)) + 2 for text in texts)
+    spent = cpu_seconds() - started
+    return 1e6 * spent / sum(len(index.encoder.token_spans(text)) + 2 for text in texts)
 
 
 def search(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
-    """Opening, the first hit, and each retriever's time once warm."""
-    queries = asked(work)
+    """Time to open and to the first hit, then each retriever's latencies once warm."""
+    queries = load_queries(work)
     started = time.perf_counter()
     with Index.open(work / f"index-{size}") as index:
         opened = time.perf_counter()
         index.search(queries[0], K)
-        first = time.perf_counter()
-        row: dict[str, Any] = {"open_s": opened - started, "open_and_first_hit_s": first - started}
+        answered = time.perf_counter()
+        row: dict[str, Any] = {
+            "open_s": opened - started,
+            "open_and_first_hit_s": answered - started,
+        }
         for retriever in RETRIEVERS:
-            row[retriever] = timed(lambda q, r=retriever: index.search(q, K, retriever=r), queries)
-        return row | {"memory_mb": memory()}  # while it is open: what it mapped goes with it
+            row[retriever] = latencies(
+                lambda q, r=retriever: index.search(q, K, retriever=r), queries
+            )
+        return row | {"memory_mb": memory_mib()}  # while it is open: closing unmaps its files
 
 
 def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
-    """How many of the ten best are those of comparing every stored vector."""
+    """Overlap@10 of each retriever with an exhaustive comparison of every stored vector."""
     with Index.open(work / f"index-{size}") as index:
-        report = index.measure(asked(work)[:_COMPARED], k=K, depth=K)
+        report = index.measure(load_queries(work)[:_OVERLAP_QUERIES], k=K, depth=K)
     return {
         "late_overlap_at_10": report.recall_at_k,
         "dense_overlap_at_10": report.dense_recall_at_k,
@@ -157,32 +168,34 @@ def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
 
 
 def change(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
-    """Adding and deleting one document, and `repeats` single adds against one add of as many."""
-    queries = asked(work)[:50]
+    """Latency of adding and of deleting one document; `repeats` single adds beside one add."""
+    queries = load_queries(work)[:50]
     row: dict[str, Any] = {}
-    ones = max(5, repeats // 100)
-    more = batches(work, size + 2 * repeats + ones + 1, first=size)
-    texts = iter([document for documents, _ in more for document in documents])
-    with _Copy(work, size) as folder, Index.open(folder) as index:
+    samples = max(5, repeats // 100)
+    new_batches = passage_batches(work, size + 2 * repeats + samples + 1, first=size)
+    new_documents = iter([document for documents, _ in new_batches for document in documents])
+    with _TemporaryCopy(work, size) as folder, Index.open(folder) as index:
         index.search(queries[0], K)
-        index.add([next(texts)])  # warm: what only writing needs is imported
+        index.add([next(new_documents)])  # warmup: writing imports modules of its own
 
         def search_once(query: str) -> object:
             return index.search(query, K)
 
-        row["search"] = timed(search_once, queries)
-        row["add_one"] = timed(lambda one: index.add([one]), [next(texts) for _ in range(ones)])
-        row["delete_one"] = timed(lambda n: index.delete([f"p{n}"]), range(ones))
-        single = [next(texts) for _ in range(repeats)]
-        row["single_adds"] = _once(lambda: [index.add([one]) for one in single])
+        row["search"] = latencies(search_once, queries)
+        row["add_one"] = latencies(
+            lambda one: index.add([one]), [next(new_documents) for _ in range(samples)]
+        )
+        row["delete_one"] = latencies(lambda n: index.delete([f"p{n}"]), range(samples))
+        one_by_one = [next(new_documents) for _ in range(repeats)]
+        row["single_adds"] = time_once(lambda: [index.add([one]) for one in one_by_one])
         row["segments_after_single_adds"] = index.status().segments
-        row["search_after_single_adds"] = timed(search_once, queries)
-        together = [next(texts) for _ in range(repeats)]
-        row["one_add_of_as_many"] = _once(lambda: index.add(together))
+        row["search_after_single_adds"] = latencies(search_once, queries)
+        together = [next(new_documents) for _ in range(repeats)]
+        row["one_add_of_as_many"] = time_once(lambda: index.add(together))
     for key in ("ms", "processor_ms"):
-        one = row["search"][f"p50_{key}"]
-        row[f"add_one_in_searches_by_{key}"] = row["add_one"][f"p50_{key}"] / one
-        row[f"delete_one_in_searches_by_{key}"] = row["delete_one"][f"p50_{key}"] / one
+        search_p50 = row["search"][f"p50_{key}"]
+        row[f"add_one_in_searches_by_{key}"] = row["add_one"][f"p50_{key}"] / search_p50
+        row[f"delete_one_in_searches_by_{key}"] = row["delete_one"][f"p50_{key}"] / search_p50
     for key in ("s", "processor_s"):
         row[f"single_adds_ratio_by_{key}"] = row["single_adds"][key] / max(
             row["one_add_of_as_many"][key], 1e-9
@@ -190,82 +203,80 @@ def change(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     return row | {"adds": repeats}
 
 
-class _Copy:
-    """A copy of an index, whose segments are links: they are never written again."""
+class _TemporaryCopy:
+    """A copy of an index that hard-links its segments, which are never written to again."""
 
     def __init__(self, work: Path, size: int) -> None:
-        self._from, self._to = work / f"index-{size}", work / f"changed-{size}"
+        self._source, self._copy = work / f"index-{size}", work / f"changed-{size}"
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self._to, ignore_errors=True)
-        shutil.copytree(self._from, self._to, ignore=shutil.ignore_patterns("segments"))
-        shutil.copytree(self._from / "segments", self._to / "segments", copy_function=os.link)
-        return self._to
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self._source, self._copy, ignore=shutil.ignore_patterns("segments"))
+        shutil.copytree(self._source / "segments", self._copy / "segments", copy_function=os.link)
+        return self._copy
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._to, ignore_errors=True)
+        shutil.rmtree(self._copy, ignore_errors=True)
 
 
 def cold(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
-    """Whole processes: `retrieval search`, beside one that imports numpy."""
-    queries, folder = asked(work), str(work / f"index-{size}")
-    own = [sys.executable, "-m", "retrieval", "search", "--index", folder]
-    times = max(1, repeats // 100)
+    """Latencies of whole processes: `retrieval search`, beside one that only imports numpy."""
+    queries, folder = load_queries(work), str(work / f"index-{size}")
+    search_command = [sys.executable, "-m", "retrieval", "search", "--index", folder]
+    repeats_each = max(1, repeats // 100)
 
     def run(command: Sequence[str]) -> object:
-        return subprocess.run(command, check=True, capture_output=True, env=as_installed())
+        return subprocess.run(
+            command, check=True, capture_output=True, env=subprocess_environment()
+        )
 
     row: dict[str, Any] = {}
     for name, commands in {
-        "retrieval_search": [[*own, queries[n % len(queries)]] for n in range(times + 1)],
-        "retrieval_search_lexical": [
-            [*own, "--retriever", "lexical", queries[n % len(queries)]] for n in range(times + 1)
+        "retrieval_search": [
+            [*search_command, queries[n % len(queries)]] for n in range(repeats_each + 1)
         ],
-        "import_numpy": [[sys.executable, "-c", "import numpy"]] * (times + 1),
+        "retrieval_search_lexical": [
+            [*search_command, "--retriever", "lexical", queries[n % len(queries)]]
+            for n in range(repeats_each + 1)
+        ],
+        "import_numpy": [[sys.executable, "-c", "import numpy"]] * (repeats_each + 1),
     }.items():
         run(commands[0])
-        row[name] = timed(run, commands[1:], whose=resource.RUSAGE_CHILDREN)
+        row[name] = latencies(run, commands[1:], who=resource.RUSAGE_CHILDREN)
     for key in ("ms", "processor_ms"):
         numpy = row["import_numpy"][f"p50_{key}"]
         row[f"in_imports_of_numpy_by_{key}"] = row["retrieval_search"][f"p50_{key}"] / numpy
     return row
 
 
-def timed(
-    work: Callable[[Any], object], items: Sequence[Any], *, whose: int = resource.RUSAGE_SELF
+def latencies(
+    work: Callable[[Any], object], items: Sequence[Any], *, who: int = resource.RUSAGE_SELF
 ) -> dict[str, float]:
-    """Milliseconds of the clock and of the processor that each of the items takes."""
-    wall, own = [], []
+    """Call `work` on each item; percentiles of wall and CPU milliseconds per call.
+
+    Args:
+        work: what is measured.
+        items: its arguments, one call each.
+        who: whose CPU time counts, this process's or its children's.
+    """
+    wall_ms, cpu_ms = [], []
     for item in items:
-        began, used = time.perf_counter(), _processor(whose)
+        started, cpu_before = time.perf_counter(), cpu_seconds(who)
         work(item)
-        wall.append(1000 * (time.perf_counter() - began))
-        own.append(1000 * (_processor(whose) - used))
-    wall.sort()
+        wall_ms.append(1000 * (time.perf_counter() - started))
+        cpu_ms.append(1000 * (cpu_seconds(who) - cpu_before))
     return {
-        "p50_ms": statistics.median(wall),
-        "p95_ms": wall[min(len(wall) - 1, int(0.95 * len(wall)))],
-        "p50_processor_ms": statistics.median(own),
+        "p50_ms": percentile(wall_ms, 50),
+        "p95_ms": percentile(wall_ms, 95),
+        "p50_processor_ms": percentile(cpu_ms, 50),
     }
 
 
-def _once(work: Callable[[], object]) -> dict[str, float]:
-    began, used = time.perf_counter(), _processor(resource.RUSAGE_SELF)
+def time_once(work: Callable[[], object]) -> dict[str, float]:
+    """Wall and CPU seconds of one call."""
+    started, cpu_before = time.perf_counter(), cpu_seconds()
     work()
     return {
-        "s": time.perf_counter() - began,
-        "processor_s": _processor(resource.RUSAGE_SELF) - used,
+        "s": time.perf_counter() - started,
+        "processor_s": cpu_seconds() - cpu_before,
     }
-
-
-def _processor(whose: int) -> float:
-    used = resource.getrusage(whose)
-    return used.ru_utime + used.ru_stime
-
-
-def memory() -> dict[str, int]:
-    """Megabytes: held now, at most so far, and of its own, without mapped files; Linux alone."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return {}
-    return {name: int(kb) // 1024 for name, kb in _MEMORY.findall(status.read_text())}

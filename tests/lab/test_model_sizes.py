@@ -178,7 +178,7 @@ def test_a_chart_puts_values_where_its_scales_say(monkeypatch: pytest.MonkeyPatc
     chart = importlib.import_module("chart")
     points = [chart.Point(x, y) for x, y in ((1.0, 0.3), (10.0, 0.4), (100.0, 0.5))]
     panel = chart.Panel("dense", "x", "y", [chart.Series("a <b>", points)])
-    picture = ElementTree.fromstring(chart.drawn([panel]))
+    picture = ElementTree.fromstring(chart.line_chart([panel]))
     (line,) = picture.iter("{http://www.w3.org/2000/svg}polyline")
     places = [tuple(map(float, pair.split(","))) for pair in line.get("points", "").split()]
     (x0, y0), (x1, y1), (x2, y2) = places
@@ -191,4 +191,4 @@ def test_a_chart_puts_values_where_its_scales_say(monkeypatch: pytest.MonkeyPatc
     said = "".join(picture.itertext())
     assert "a <b> 0.300 at 1" in said
     with pytest.raises(ValueError, match="nothing to draw"):
-        chart.drawn([])
+        chart.line_chart([])
