@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from retrieval.sharded.blobs import BLOBS, names_of
 from retrieval.sharded.building import BUILDING, DONE
-from retrieval.sharded.generations import MANIFESTS, found_newest, generation_of
+from retrieval.sharded.generations import found_newest, manifests, point_to
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.writing import ShardResult
@@ -26,7 +26,8 @@ class ClearReport:
 
 
 def clear(storage: ObjectStorage, grace: float) -> ClearReport:
-    """Delete what neither the newest generation nor one within the grace period needs.
+    """Delete what neither the newest generation nor one that was the newest within the grace period
+    needs.
 
     Objects written within that time are kept as well: a build may be about to use them.
 
@@ -38,14 +39,17 @@ def clear(storage: ObjectStorage, grace: float) -> ClearReport:
         IndexCorrupted: a manifest is damaged; nothing is deleted then.
     """
     current = found_newest(storage)
+    # The pointer may be late, and must not be left to a manifest that is deleted.
+    point_to(storage, current.generation)
     before = storage.now() - timedelta(seconds=grace)
     gone: list[Stored] = []
     needed = _needs(storage, current)
-    for one in storage.objects(MANIFESTS):
-        number = generation_of(one.name)
-        if number is None or number >= current.generation:
+    stored = manifests(storage)
+    for number, one in stored.items():
+        if number >= current.generation:
             continue
-        if one.written < before:
+        # It was the newest until the next one was written.
+        if stored.get(number + 1, one).written <= before:
             gone.append(one)
         else:
             content = storage.read(one.name)

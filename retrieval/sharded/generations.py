@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from retrieval.errors import IndexCorrupted, IndexLocked, IndexNotFound, StorageError
 from retrieval.sharded.manifest import CURE, Manifest
-from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.storage import ObjectStorage, Stored
 
 MANIFESTS = "manifests"
 CURRENT = "CURRENT"
@@ -17,7 +17,8 @@ CURRENT = "CURRENT"
 def newest(storage: ObjectStorage) -> Manifest | None:
     """The manifest of the newest generation, or None if there is none.
 
-    A manifest that exists is committed, whether or not `CURRENT` points to it yet.
+    A manifest that exists is committed, whether or not `CURRENT` points to it yet. If the one that
+    `CURRENT` names was cleared, as a pointer may be late, the others are listed.
 
     Raises:
         IndexCorrupted: `CURRENT` or a manifest is damaged.
@@ -26,7 +27,10 @@ def newest(storage: ObjectStorage) -> Manifest | None:
     number = _number(storage, storage.read(CURRENT)) or 0
     content = storage.read(_name(number)) if number else None
     if number and content is None:
-        raise IndexCorrupted(f"{storage.url}/{_name(number)} is missing; {CURE}")
+        named, number = number, max(manifests(storage), default=0)
+        content = storage.read(_name(number)) if number > named else None
+        if content is None:
+            raise IndexCorrupted(f"{storage.url}/{_name(named)} is missing; {CURE}")
     while (later := storage.read(_name(number + 1))) is not None:
         number, content = number + 1, later
     if content is None:
@@ -75,8 +79,19 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
             "run it again, starting from that generation"
         )
     with suppress(StorageError):  # committed; the next commit moves the pointer
-        storage.advance(CURRENT, lambda before: _later(storage, before, manifest.generation))
+        point_to(storage, manifest.generation)
     return manifest
+
+
+def point_to(storage: ObjectStorage, generation: int) -> None:
+    """Have `CURRENT` name a committed generation, unless it names a later one."""
+    storage.advance(CURRENT, lambda before: _later(storage, before, generation))
+
+
+def manifests(storage: ObjectStorage) -> dict[int, Stored]:
+    """The stored manifests, by generation."""
+    listed = ((generation_of(one.name), one) for one in storage.objects(MANIFESTS))
+    return {number: one for number, one in listed if number is not None}
 
 
 def generation_of(name: str) -> int | None:

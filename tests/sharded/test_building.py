@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from retrieval.errors import (
+    IndexCorrupted,
     IndexLocked,
     InputError,
     StorageError,
 )
 from retrieval.sharded import Incoming, ShardedIndex, blobs, building
 from retrieval.sharded.changes import Changes
+from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sharded.writing import ShardResult, ShardTask, write_shard
 from retrieval.types import Document, Encoder
@@ -273,6 +275,53 @@ def test_a_commit_that_current_does_not_speak_of_yet_counts(
             assert other.generation == 2
         made.add([Document("one more", "w1")])
     assert object_storage(storage).read("CURRENT") == b"3"
+
+
+def aged(folder: Path, days: float) -> None:
+    """Make all objects in a folder so much older."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            then = path.stat().st_mtime - days * 86_400
+            os.utime(path, (then, then))
+
+
+def test_a_generation_is_kept_from_when_it_was_replaced(folder: Storage, tmp_path: Path) -> None:
+    """However old it is: a reader may have begun to copy it a moment before."""
+    stored = Path(folder.url.removeprefix("file://"))
+    with create(folder, tmp_path) as made:
+        made.add(documents(10))
+        aged(stored, 30)
+        before = made.status()
+        made.add(documents(20))
+        old = Manifest.from_json(object_storage(folder).read("manifests/2.json") or b"", "")
+        assert made.compact().objects > 0  # the first generation, which was replaced long ago
+        needed = [blobs.names_of(object_storage(folder), files) for files in filed(old)]
+        assert before.generation == 2 and all(needed)
+        assert all((stored / name).exists() for names in needed for name in names)
+        aged(stored, 8)
+        assert made.compact().objects > 0
+        assert not (stored / "manifests/2.json").exists()
+
+
+def filed(manifest: Manifest) -> list[str]:
+    return [shard.files for shard in manifest.shards if shard.files is not None]
+
+
+def test_what_a_late_pointer_names_may_be_cleared(folder: Storage, tmp_path: Path) -> None:
+    storage = object_storage(folder)
+    with create(folder, tmp_path) as made:
+        made.add(documents(10))
+        newest = made.generation
+        storage.put("CURRENT", b"1")  # a builder was killed between the manifest and the pointer
+        assert made.compact(grace=0).objects > 0
+        assert storage.read("CURRENT") == str(newest).encode()
+        storage.put("CURRENT", b"1")  # in a folder, one that was slow may still write it
+        assert storage.read("manifests/1.json") is None
+    with reopen(folder, tmp_path) as other:
+        assert other.generation == newest
+    storage.delete([f"manifests/{newest}.json"])
+    with pytest.raises(IndexCorrupted, match=r"manifests/1\.json is missing"):
+        reopen(folder, tmp_path)
 
 
 def test_clearing_passes_over_what_somebody_else_put_there(folder: Storage, tmp_path: Path) -> None:
