@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.index.reading.explain import gone
 from retrieval.index.reading.fusing import best_of
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark, Shown
@@ -316,6 +317,9 @@ class SearchedShards:
     ) -> list[tuple[TokenMatch, ...]]:
         """As the protocol says; shards load the encoder themselves."""
         owners = [shard_of(hit.document_id, self._shards.total) for hit in hits]
+        for hit, number in zip(hits, owners, strict=True):
+            if number not in self._shards.numbers:  # it was emptied since
+                raise gone(hit)
         given = {
             number: (query, [hit for hit, own in zip(hits, owners, strict=True) if own == number])
             for number in dict.fromkeys(owners)

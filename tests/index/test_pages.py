@@ -67,7 +67,9 @@ def test_a_batch_has_pages_too(orchard: Index) -> None:
         assert [hit.passage for hit in hits] == [
             hit.passage for hit in orchard.search(query, 10)[6:]
         ]
-    assert orchard.search("plum", 5, offset=10_000) == []
+    for offset in (10_000, 2**63, 10**30):
+        assert orchard.search("plum", 5, offset=offset) == []
+        assert orchard.search("plum", 5, offset=offset, group="document") == []
 
 
 @pytest.mark.parametrize("offset", [-1, True, 1.5, "3", None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,17 @@ def test_a_hit_is_explained_as_in_one_index(both: tuple[ShardedIndex, Index]) ->
     (hit, *_) = sharded.search("w3")
     with pytest.raises(InputError):
         sharded.explain("", [hit])
+
+
+def test_a_hit_of_a_shard_that_was_emptied_since_is_not_explained(tmp_path: Path) -> None:
+    with beside_one_index(tmp_path, shards=2) as (sharded, one):
+        for index in (sharded, one):
+            index.add([Document("d", "w1 w2")])
+        (hit,) = sharded.search("w1")
+        for index in (sharded, one):
+            index.delete(["d"])
+            with pytest.raises(InputError, match="'d' is not in the index as the hit shows it"):
+                index.explain("w1", [hit])
 
 
 @pytest.mark.parametrize("retriever", RETRIEVERS)

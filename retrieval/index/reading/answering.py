@@ -184,7 +184,9 @@ def _shown(
 
 def _page(run: Run, request: Request) -> Run:
     """The k passages of the run that are shown, from `offset` on."""
-    return run.at(np.arange(request.offset, min(request.depth, len(run))))
+    # A slice, as `offset` may exceed what an array can count.
+    shown = slice(request.offset, request.depth)
+    return Run(run.ids[shown], run.scores[shown])
 
 
 def _firsts(values: NDArray[np.int64]) -> NDArray[np.int64]:

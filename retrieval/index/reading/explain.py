@@ -91,9 +91,14 @@ def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
                 if text[row.start : row.end] == hit.text:
                     return row.id
                 break
-    raise InputError(
-        f"passage {passage.ordinal} of document {hit.document_id!r} is not in the index as the hit "
-        "shows it; search again"
+    raise gone(hit)
+
+
+def gone(hit: Hit) -> InputError:
+    """The error for a hit whose passage the index does not have, or has otherwise."""
+    return InputError(
+        f"passage {hit.passage.ordinal} of document {hit.document_id!r} is not in the index as the "
+        "hit shows it; search again"
     )
 
 
