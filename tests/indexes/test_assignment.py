@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from retrieval.indexes import assignment
 from retrieval.indexes.assignment import Assigner, nearest_to
 from retrieval.indexes.late.coarse import CoarseCodes
-from retrieval.indexes.late.codec import Codec, units_of
+from retrieval.indexes.late.codec import Codec
 
 
 def test_groups_are_made_for_many_vectors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +111,7 @@ def test_a_known_code_tells_which_coarse_centroids_can_be_near(
     rng = np.random.default_rng(3)
     vectors = clustered(rng, 5000, 16)
     stored, coarse = codec_of(vectors[::10], rng), codec_of(vectors[1::5], rng)
-    units = units_of(vectors, stored.mean, stored.rotation, stored.unit)
-    codes = Assigner(stored.centroids)(units)
+    codes = Assigner(stored.centroids)(stored.frame.units(vectors))
     exactly = CoarseCodes(coarse, stored)(vectors[:900], codes[:900])  # too few to make lists
     turned = (vectors - coarse.mean) @ coarse.rotation / coarse.unit
     distances = np.square(turned[:, None] - coarse.centroids[None].astype(np.float32)).sum(axis=2)

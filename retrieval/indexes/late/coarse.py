@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.assignment import Assigner, nearest_to
-from retrieval.indexes.late.codec import Codec, units_of
-from retrieval.indexes.matmul import times
-from retrieval.indexes.quantising import Vectors
+from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.frame import FramedVectors, TokenVectors
 
 _NEAR = 128
 _A_VECTOR = 512
@@ -39,7 +38,7 @@ class CoarseCodes:
         """The coarse codec's key."""
         return self._coarse.key
 
-    def __call__(self, vectors: Vectors, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    def __call__(self, vectors: TokenVectors, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """The coarse centroid of each of the vectors f32 [T, d]: u16 [T].
 
         Args:
@@ -47,16 +46,12 @@ class CoarseCodes:
             codes: their centroids in the storing codec, u16 [T].
         """
         self._seen += len(vectors)
-        units = self._units(vectors)
+        units = self._coarse.frame.units(vectors)
         pairs = len(self._stored.centroids) * len(self._coarse.centroids)
         if self._near is None and self._seen * _A_VECTOR > pairs:
-            turned = self._stored.centroids.astype(np.float32) * np.float32(self._stored.unit)
-            centres = times(turned, self._stored.rotation.T) + self._stored.mean
-            self._near = nearest_to(self._units(centres), self._coarse.centroids, _NEAR)
+            centres = FramedVectors(self._stored.centroids, self._stored.frame)
+            near = nearest_to(self._coarse.frame.units(centres), self._coarse.centroids, _NEAR)
+            self._near = near
         if self._near is None:
             return self._assign(units)
         return self._assign.among(units, codes, self._near)
-
-    def _units(self, vectors: Vectors) -> NDArray[np.int8]:
-        coarse = self._coarse
-        return units_of(vectors, coarse.mean, coarse.rotation, coarse.unit)

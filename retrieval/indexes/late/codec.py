@@ -34,9 +34,9 @@ from retrieval.files.unsynced import force
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, force_with_parent, make_folder, open_array, write_array
 from retrieval.indexes.assignment import Assigner
+from retrieval.indexes.late.frame import Frame, FramedVectors, TokenVectors
 from retrieval.indexes.late.query import LateQuery
-from retrieval.indexes.matmul import times
-from retrieval.indexes.quantising import Vectors, row_blocks
+from retrieval.indexes.quantising import row_blocks
 
 CENTROIDS = "late.centroids.npy"
 CLASSES = "late.classes.npy"
@@ -114,18 +114,15 @@ class Codec:
         """Bits per dimension of a residual: 2 or 4."""
         return int(self.levels.shape[1]).bit_length() - 1
 
-    def decode(
-        self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
-    ) -> NDArray[np.float32]:
-        """The vectors that the codes stand for, f32 [T, d]."""
-        vectors = np.empty((len(codes), self.dim), np.float32)
-        for rows in row_blocks(codes):
-            units = kernels.decode(
-                codes[rows], residuals[rows], self.centroids, self.classes, self.levels
-            )
-            turned = times(units * np.float32(self.unit), self.rotation.T)
-            np.add(turned, self.mean, out=vectors[rows])
-        return vectors
+    @property
+    def frame(self) -> Frame:
+        """Mean, rotation and unit."""
+        return Frame(self.mean, self.rotation, self.unit)
+
+    def decode(self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]) -> FramedVectors:
+        """The vectors that codes u16 [T] and packed residuals u8 [T, d * bits / 8] stand for."""
+        units = kernels.decode(codes, residuals, self.centroids, self.classes, self.levels)
+        return FramedVectors(units, self.frame)
 
     def constant(self, query: LateQuery) -> np.float32:
         """What the subtracted mean adds to every passage's score."""
@@ -150,7 +147,7 @@ class Codec:
         for rows in row_blocks(vectors):
             part = vectors[rows]
             total += float(np.square(part - self.mean, dtype=np.float64).sum())
-            missed = part - self.decode(codes[rows], residuals[rows])
+            missed = part - self.decode(codes[rows], residuals[rows])[:]
             lost += float(np.square(missed, dtype=np.float64).sum())
         return lost / total if total else 0.0
 
@@ -180,10 +177,10 @@ class Compressor:
         self._assign = Assigner(codec.centroids)
         self._tables = nearest_level(codec.levels)
 
-    def encode(self, vectors: Vectors) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    def encode(self, vectors: TokenVectors) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
         codec = self.codec
-        units = units_of(vectors, codec.mean, codec.rotation, codec.unit)
+        units = codec.frame.units(vectors)
         codes = self._assign(units)
         return codes, kernels.encode(
             units, codes, codec.centroids, codec.classes, self._tables, codec.bits
@@ -251,22 +248,6 @@ def open_shared_codec(folder: Path) -> Codec:
         if codec is None:
             codec = _opened[identity] = open_codec(folder)
     return codec
-
-
-def units_of(
-    vectors: Vectors,
-    mean: NDArray[np.float32],
-    rotation: NDArray[np.float32],
-    unit: float,
-) -> NDArray[np.int8]:
-    """Vectors minus mean, rotated, in units, rounded and clipped to -127..127: i8 [T, d]."""
-    units = np.empty((len(vectors), len(mean)), np.int8)
-    for rows in row_blocks(vectors):
-        turned = times(vectors[rows] - mean, rotation)
-        turned *= np.float32(1 / unit)
-        np.rint(turned, out=turned)
-        units[rows] = np.clip(turned, -127, 127, out=turned)
-    return units
 
 
 def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:

@@ -24,6 +24,7 @@ from retrieval.indexes.arrays import CURE, mapping_of, open_array
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.codec import CENTROIDS, Codec
 from retrieval.indexes.late.codec_place import CodecPlace
+from retrieval.indexes.late.frame import FramedVectors
 from retrieval.indexes.late.lists import open_lists
 from retrieval.indexes.late.passages import Passages, dim_problem, open_passages
 from retrieval.indexes.late.query import LateQuery
@@ -128,8 +129,8 @@ class CompressedSegment(Passages):
         """
         return kernels.centroid_max(table, self.coarse_codes, self.offsets, rows)
 
-    def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
-        """The stored vectors of these token rows, f32 [t, d]."""
+    def stored_of(self, tokens: Tokens) -> FramedVectors:
+        """The vectors of these token rows as they are stored, [t, d]."""
         with self._naming(CODES):
             return self.codec.decode(self.codes[tokens], self.residuals[tokens])
 

@@ -160,11 +160,6 @@ class ExactSegment(Passages):
             bounds,
         )
 
-    def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
-        """The stored vectors of these token rows, f32 [t, d]."""
-        stored = self.stored_of(tokens)
-        return stored.codes * stored.scales[:, None]
-
     def stored_of(self, tokens: Tokens) -> QuantisedVectors:
         """The vectors of these token rows as they are stored, [t, d]."""
         return QuantisedVectors(self.codes[tokens], self.scales[tokens])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,12 @@ from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
 from retrieval.indexes.late.codec_place import STORED, CodecPlace, StoredCodec
 from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
+from retrieval.indexes.late.frame import TokenVectors
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.sampling import TokensInOrder
 from retrieval.indexes.late.search import LateSegment
-from retrieval.indexes.quantising import QuantisedVectors, Vectors
+from retrieval.indexes.quantising import QuantisedVectors
 from retrieval.ragged import offsets_of
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -96,9 +98,11 @@ def train_codec(
     if len(tokens) == 0:
         raise InputError("there is no token vector to train centroids on; add passages first")
     wanted = training.centroids_for(len(tokens)) * training.SAMPLE_A_CENTROID
-    frame = training.frame(tokens.sample(min(training.FRAME_TOKENS, fit), lambda vectors: vectors))
+    sample = tokens.sample(min(training.FRAME_TOKENS, fit), lambda vectors: vectors[:])
+    frame = training.frame(sample)
     units = tokens.sample(min(wanted, fit), frame.units)
-    return training.train(frame, units, len(tokens), bits=bits)
+    codec = training.train(frame, units, len(tokens), bits=bits)
+    return replace(codec, trained_error=codec.error(sample))
 
 
 def merge_compressed(
@@ -235,7 +239,7 @@ class _Compressing:
         """The mean error of the tokens, see `Codec.error`; 0 for none."""
         return self._lost / max(1, self.tokens)
 
-    def encode(self, vectors: Vectors) -> None:
+    def encode(self, vectors: TokenVectors) -> None:
         """Write vectors f32 [t, d]."""
         codes, residuals = self._compressor.encode(vectors)
         some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
@@ -246,10 +250,7 @@ class _Compressing:
     def copy(self, segment: LateSegment, part: Tokens) -> None:
         """Write a segment's tokens: copied unchanged if it uses the same codecs."""
         if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
-            if isinstance(segment, ExactSegment):
-                self.encode(segment.stored_of(part))
-            else:
-                self.encode(segment.vectors_of(part))
+            self.encode(segment.stored_of(part))
             return
         codes = segment.codes_of(part)
         self._append(codes, segment.residuals[part], segment.error)
@@ -258,7 +259,7 @@ class _Compressing:
         if segment.narrowing.key == self._coarse.key:
             self._coarse_codes.append(segment.coarse_codes_of(part))
         else:
-            self._append_coarse(segment.vectors_of(part), codes)
+            self._append_coarse(segment.stored_of(part), codes)
 
     @property
     def _key(self) -> str:
@@ -271,7 +272,7 @@ class _Compressing:
         self._residuals.append(residuals)
         self._lost += error * len(codes)
 
-    def _append_coarse(self, vectors: Vectors, codes: NDArray[np.uint16]) -> None:
+    def _append_coarse(self, vectors: TokenVectors, codes: NDArray[np.uint16]) -> None:
         if self._coarse_codes is not None and self._coarse is not None:
             self._coarse_codes.append(self._coarse(vectors, codes))
 

@@ -21,6 +21,7 @@ from retrieval.indexes.arrays import (
     write_array,
 )
 from retrieval.indexes.kernels.ragged import Tokens
+from retrieval.indexes.late.frame import TokenVectors
 from retrieval.ragged import offsets_of
 
 IDS = "late.ids.npy"
@@ -108,9 +109,13 @@ class Passages:
         for mapped in self._mapped:
             mapped.madvise(mmap.MADV_DONTNEED)
 
+    def stored_of(self, tokens: Tokens) -> TokenVectors:
+        """The vectors of these token rows as they are stored, [t, d]."""
+        raise NotImplementedError
+
     def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
         """The stored vectors of these token rows, f32 [t, d]."""
-        raise NotImplementedError
+        return self.stored_of(tokens)[:]
 
     def vectors(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The stored vectors of these passages: f32 [t, d] and offsets i64 [r + 1]."""

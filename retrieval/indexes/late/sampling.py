@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.clustering import drawn
+from retrieval.indexes.late.frame import TokenVectors
 from retrieval.indexes.late.search import LateSegment
 from retrieval.ragged import offsets_of
 
@@ -44,14 +45,12 @@ class TokensInOrder:
     def __len__(self) -> int:
         return self._count
 
-    def sample(
-        self, wanted: int, made: Callable[[NDArray[np.float32]], NDArray[Any]]
-    ) -> NDArray[Any]:
+    def sample(self, wanted: int, made: Callable[[TokenVectors], NDArray[Any]]) -> NDArray[Any]:
         """A sample of at most `wanted` tokens, in their order.
 
         Args:
             wanted: maximum size of the sample.
-            made: converts vectors f32 [t, d] to what is kept of them, an array [t, d].
+            made: converts vectors [t, d] to what is kept of them, an array [t, d].
 
         Returns:
             [s, d], of the dtype that `made` returns.
@@ -64,7 +63,7 @@ class TokensInOrder:
             places = np.repeat(first - offsets_of(counts)[:-1], counts) + np.arange(counts.sum())
             tokens = chosen[places] + np.repeat(segment.offsets[rows] - begin, counts)
             for part in self._parts(tokens, segment.dim):
-                vectors = made(segment.vectors_of(tokens[part]))
+                vectors = made(segment.stored_of(tokens[part]))
                 if taken is None:
                     taken = np.empty((len(chosen), vectors.shape[1]), vectors.dtype)
                 taken[places[part]] = vectors

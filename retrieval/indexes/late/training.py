@@ -6,16 +6,15 @@ the borders of the coarse clusters.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.clustering import k_means
-from retrieval.indexes.late.codec import Codec, units_of
+from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.frame import Frame
 
 SAMPLE_A_CENTROID = 40
 """Sampled tokens per centroid; FAISS recommends at least 39."""
@@ -43,32 +42,11 @@ def centroids_for(tokens: int) -> int:
     return min(1 << 16, max(1, tokens), 1 << round(math.log2(wanted)))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The coordinates of a codec: mean, rotation and unit.
-
-    Attributes:
-        sample: the vectors that it was determined by, f32 [s, d].
-        mean: f32 [d].
-        rotation: f32 [d, d].
-        unit: the size of one step of the integers.
-    """
-
-    sample: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    rotation: NDArray[np.float32]
-    unit: float
-
-    def units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Vectors f32 [t, d] in units, i8 [t, d]."""
-        return units_of(vectors, self.mean, self.rotation, self.unit)
-
-
 def frame(sample: NDArray[np.float32]) -> Frame:
     """The frame for vectors with the fair sample `sample`, f32 [s, d], finite, s >= 1."""
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     rotation = _rotation(sample.shape[1])
-    return Frame(sample, mean, rotation, _unit((sample - mean) @ rotation))
+    return Frame(mean, rotation, _unit((sample - mean) @ rotation))
 
 
 def train(frame: Frame, units: NDArray[np.int8], tokens: int, *, bits: int = 4) -> Codec:
@@ -87,9 +65,8 @@ def train(frame: Frame, units: NDArray[np.int8], tokens: int, *, bits: int = 4) 
         centroids = _moved(centroids, units, Assigner(centroids)(units))
     codes = Assigner(centroids)(units)
     classes, levels = _levels(units, centroids, codes, bits)
-    codec = Codec.of(frame.mean, frame.rotation, frame.unit, centroids, classes, levels)
-    error = codec.error(frame.sample)
-    return dataclasses.replace(codec, trained_error=error, trained_tokens=tokens)
+    parts = (frame.mean, frame.rotation, frame.unit, centroids, classes, levels)
+    return Codec.of(*parts, trained_tokens=tokens)
 
 
 def _rotation(dim: int) -> NDArray[np.float32]:
