@@ -59,6 +59,16 @@ struct lists {
     size_t tokens, probed;
 };
 
+/* Vectors group by group, and for each group the centroids that its vectors are compared with. */
+struct grouped {
+    const int8_t *vectors;    /* [count, d] */
+    const int64_t *bounds;    /* [groups + 1], rising, at most `count`: where each group lies */
+    const uint16_t *near;     /* [groups, listed] */
+    const int8_t *centroids;  /* [K, d] */
+    const int32_t *penalties; /* [K] */
+    size_t listed, centroid_count, d;
+};
+
 struct kernels {
     const char *name;
     int (*max_sim)(const int8_t *codes, const float *scales, const struct ragged *,
@@ -71,6 +81,7 @@ struct kernels {
                   unsigned bits, size_t d, uint8_t *out, size_t first, size_t last);
     int (*nearest)(const int8_t *vectors, const int8_t *centroids, const int32_t *penalties,
                    size_t centroid_count, size_t d, uint16_t *out, size_t first, size_t last);
+    int (*nearest_listed)(const struct grouped *, uint16_t *out, size_t first, size_t last);
     int (*centroid_table)(const int8_t *centroids, const int8_t *query, size_t query_count,
                           size_t d, const float *slopes, const float *shifts, uint8_t *out,
                           size_t first, size_t last);

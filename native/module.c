@@ -245,6 +245,23 @@ static PyObject *nearest(PyObject *self, PyObject *const *arguments, Py_ssize_t 
                 WIDTH(VECTORS), DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
+static PyObject *nearest_listed(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    enum { VECTORS, BOUNDS, NEAR, CENTROIDS, PENALTIES, OUT };
+    TAKE("nearest_listed", "b2q1H2b2i1H1!nn");
+    REQUIRE(usable(WIDTH(VECTORS)), DIMENSION);
+    REQUIRE(WIDTH(CENTROIDS) == WIDTH(VECTORS) && LENGTH(PENALTIES) == LENGTH(CENTROIDS) &&
+                LENGTH(CENTROIDS) >= 1 && LENGTH(CENTROIDS) <= 65536 && WIDTH(NEAR) >= 1 &&
+                LENGTH(BOUNDS) == LENGTH(NEAR) + 1 && LENGTH(OUT) == LENGTH(VECTORS),
+            SHAPES);
+    REQUIRE(rising(DATA(BOUNDS), LENGTH(BOUNDS), LENGTH(VECTORS)),
+            "the bounds of the groups are not rising or not inside");
+    REQUIRE_PART(0, LENGTH(NEAR));
+    struct grouped grouped = {DATA(VECTORS),   DATA(BOUNDS), DATA(NEAR),        DATA(CENTROIDS),
+                              DATA(PENALTIES), WIDTH(NEAR),  LENGTH(CENTROIDS), WIDTH(VECTORS)};
+    RUN(nearest_listed(&grouped, DATA(OUT), call.numbers[0], call.numbers[1]));
+}
+
 static PyObject *centroid_table(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     enum { CENTROIDS, QUERY, SLOPES, SHIFTS, OUT };
@@ -371,6 +388,7 @@ static PyMethodDef methods[] = {
     KERNEL(decode),
     KERNEL(encode),
     KERNEL(nearest),
+    KERNEL(nearest_listed),
     KERNEL(centroid_table),
     KERNEL(centroid_max),
     KERNEL(probe),

@@ -37,7 +37,7 @@ struct results {
     float max_sim[2 * PASSAGES], compressed[2][PASSAGES];
     int8_t decoded[2][TOKENS * 256];
     uint8_t encoded[2][TOKENS * 128];
-    uint16_t nearest[TOKENS];
+    uint16_t nearest[TOKENS], listed[TOKENS];
     int32_t centroid_max[PASSAGES], probed[LANES_USED * PROBED];
     uint8_t table[CENTROIDS * LANES_USED];
     uint16_t sums[PASSAGES];
@@ -98,6 +98,9 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     struct queries queries = {query, factors, QUERY, d, bounds, 2};
     k->max_sim(vectors, scales, &passages, &queries, r->max_sim, PASSAGES);
     k->nearest(vectors, centroids, penalties, CENTROIDS, d, r->nearest, 0, TOKENS);
+    int64_t parts[5] = {0, 2, 2, 40, TOKENS};
+    struct grouped grouped = {vectors, parts, codes, centroids, penalties, TOKENS / 4, CENTROIDS, d};
+    k->nearest_listed(&grouped, r->listed, 0, 4);
     k->centroid_table(centroids, query, QUERY, d, slopes, shifts, r->table, 0, CENTROIDS);
     k->centroid_max(table, CENTROIDS, LANES_USED, codes, &passages, r->centroid_max);
     k->probe(table, CENTROIDS, LANES_USED, r->probed, PROBED, 0, LANES_USED);

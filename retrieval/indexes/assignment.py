@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from retrieval.indexes import kernels
 from retrieval.indexes.clustering import nearest_means
+from retrieval.ragged import offsets_of
 
 _FLAT = 4096  # up to so many centroids, all are compared
 _GROUPS = 8  # times the root of the number of centroids
@@ -81,17 +82,11 @@ class Assigner:
             near: `nearest_to` of the groups' centres, u16 [G, n].
         """
         order = np.argsort(groups, kind="stable")
-        grouped = units[order]
-        ends = np.cumsum(np.bincount(groups, minlength=len(near)))
-        found = np.empty(len(units), np.uint16)
-        for group in np.unique(groups):
-            members = slice(int(ends[group - 1]) if group else 0, int(ends[group]))
-            some = near[group]
-            found[members] = some[
-                kernels.nearest(grouped[members], self.centroids[some], self._penalties[some])
-            ]
-        codes = np.empty_like(found)
-        codes[order] = found
+        bounds = offsets_of(np.bincount(groups, minlength=len(near)))
+        codes = np.empty(len(units), np.uint16)
+        codes[order] = kernels.nearest_listed(
+            units[order], bounds, near, self.centroids, self._penalties
+        )
         return codes
 
 

@@ -65,6 +65,11 @@ KERNELS: dict[str, tuple[Array | str, ...]] = {
         *(A("i1", "t d"), A("i1", "k d"), A("i4", "k", below="penalty", trusted=True)),
         *(A("u2", "t", written=True), "part of t"),
     ),
+    "nearest_listed": (
+        *(A("i1", "t d"), A("i8", "p1", below="t1", rising=True), A("u2", "p n", below="k")),
+        *(A("i1", "k d"), A("i4", "k", below="penalty", trusted=True)),
+        *(A("u2", "t", written=True), "part of p"),
+    ),
     "centroid_table": (
         *(A("i1", "k d"), A("i1", "n d"), A("f4", "lanes"), A("f4", "lanes")),
         *(A("u1", "k lanes", written=True), "part of k"),

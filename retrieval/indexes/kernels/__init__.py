@@ -28,6 +28,7 @@ __all__ = [
     "max_sim",
     "max_sim_compressed",
     "nearest",
+    "nearest_listed",
     "pieces",
     "probe",
     "token_rows",
@@ -130,6 +131,27 @@ def nearest(
         kernel(vectors, centroids, penalties, out, first, last)
 
     _spread(work, len(vectors), len(vectors) * centroids.size)
+    return out
+
+
+def nearest_listed(
+    vectors: NDArray[np.int8],
+    bounds: NDArray[np.int64],
+    near: NDArray[np.uint16],
+    centroids: NDArray[np.int8],
+    penalties: NDArray[np.int32],
+) -> NDArray[np.uint16]:
+    """The nearest of the centroids listed for each vector's group, u16 [T].
+
+    The groups cover all vectors; see `reference.nearest_listed`.
+    """
+    out = np.empty(len(vectors), np.uint16)
+    kernel = chosen().nearest_listed
+
+    def work(first: int, last: int) -> None:
+        kernel(vectors, bounds, near, centroids, penalties, out, first, last)
+
+    _spread(work, len(near), vectors.size * near.shape[1])
     return out
 
 

@@ -14,6 +14,7 @@ from retrieval.indexes.kernels.reference import list_sums as list_sums
 from retrieval.indexes.kernels.reference import max_sim as max_sim
 from retrieval.indexes.kernels.reference import max_sim_compressed as max_sim_compressed
 from retrieval.indexes.kernels.reference import nearest as nearest
+from retrieval.indexes.kernels.reference import nearest_listed as nearest_listed
 from retrieval.indexes.kernels.reference import probe as probe
 from retrieval.indexes.kernels.reference import ward as ward
 

@@ -200,6 +200,36 @@ def nearest(
         out[part] = scores.argmax(axis=1)
 
 
+def nearest_listed(
+    vectors: NDArray[np.int8],
+    bounds: NDArray[np.int64],
+    near: NDArray[np.uint16],
+    centroids: NDArray[np.int8],
+    penalties: NDArray[np.int32],
+    out: NDArray[np.uint16],
+    first: int,
+    last: int,
+) -> None:
+    """`nearest`, of the centroids that are listed for each vector's group; ties to the first listed.
+
+    Args:
+        vectors: i8 [T, d], group by group.
+        bounds: where each group begins and ends among the vectors, ascending, i64 [G + 1].
+        near: the centroids listed for each group, u16 [G, n], n >= 1.
+        centroids: i8 [K, d], K from 1 to 65,536.
+        penalties: i32 [K], from 0 to 2 ** 23.
+        out: u16 [T].
+        first, last: the groups to assign.
+    """
+    for group in range(first, last):
+        own = slice(int(bounds[group]), int(bounds[group + 1]))
+        if own.start < own.stop:
+            some = near[group]
+            found = np.empty(own.stop - own.start, np.uint16)
+            nearest(vectors[own], centroids[some], penalties[some], found, 0, len(found))
+            out[own] = some[found]
+
+
 def centroid_table(
     centroids: NDArray[np.int8],
     query: NDArray[np.int8],

@@ -88,6 +88,18 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
         ),
         ("nearest", (vectors, centroids, np.zeros(count, np.int32)), codes.copy(), (0, tokens)),
         (
+            "nearest_listed",
+            (
+                vectors,
+                np.array([0, 1, 1, tokens]),
+                random.integers(0, count, (3, 11)).astype(np.uint16),
+                centroids,
+                np.zeros(count, np.int32),
+            ),
+            codes.copy(),
+            (0, 3),
+        ),
+        (
             "centroid_table",
             (centroids, query, *np.tile((np.arange(32) < len(query)).astype(np.float32), (2, 1))),
             np.empty((count, 32), np.uint8),

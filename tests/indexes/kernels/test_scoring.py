@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.indexes.kernels import reference
+from retrieval.ragged import offsets_of
 from tests.indexes.kernels.cases import (
     ISAS,
     dimensions,
@@ -104,6 +105,20 @@ def test_nearest(random: np.random.Generator, d: int, tokens: int, count: int) -
     penalties[: len(copies)] = penalties[copies]
     arguments = (signed(random, tokens, d), centroids, penalties)
     agree("nearest", arguments, np.full(tokens, 7, np.uint16), *part(random, tokens))
+
+
+@settings(max_examples=60, deadline=None)
+@given(generators, dimensions, st.integers(0, 150), st.integers(1, 60), st.integers(1, 70))
+def test_nearest_listed(
+    random: np.random.Generator, d: int, tokens: int, count: int, listed: int
+) -> None:
+    centroids = signed(random, count, d)
+    penalties = random.integers(0, 2**23 + 1, count, dtype=np.int32)
+    groups = int(random.integers(1, 6))
+    bounds = offsets_of(random.multinomial(tokens, [1 / groups] * groups))
+    near = random.integers(0, count, (groups, listed)).astype(np.uint16)  # some twice
+    arguments = (signed(random, tokens, d), bounds, near, centroids, penalties)
+    agree("nearest_listed", arguments, np.full(tokens, 7, np.uint16), *part(random, groups))
 
 
 @pytest.mark.parametrize("isa", ISAS)
