@@ -210,7 +210,7 @@ def nearest_listed(
     first: int,
     last: int,
 ) -> None:
-    """`nearest`, of the centroids that are listed for each vector's group; ties to the first listed.
+    """`nearest` among the centroids listed for each vector's group; ties to the first listed.
 
     Args:
         vectors: i8 [T, d], group by group.
