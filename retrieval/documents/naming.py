@@ -48,9 +48,14 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _storable(name: str) -> str:
+def is_storable(name: str) -> bool:
+    """Whether a name can be an id as it is: its bytes are UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return os.fsencode(name).decode("utf-8", "backslashreplace")
-    return name
+        return False
+    return True
+
+
+def _storable(name: str) -> str:
+    return name if is_storable(name) else os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -6,11 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from retrieval.documents import ReadResult, SourceFile, chunk, discover, read
+from retrieval.documents.formats import format_of
 from retrieval.errors import DocumentError
 
 from .tokenizers_for_tests import WORDS
@@ -135,6 +137,26 @@ def test_a_file_that_the_system_refuses_is_an_error(
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DocumentError, match=r"a\.txt: cannot be read \(Permission denied\)"):
         read(refused)
+
+
+@pytest.mark.parametrize("opening", [b" ", b"\n", b"\r\n", b"<!-- -->\n", b"<?xml ?>\n", b"\n<!--"])
+def test_a_file_without_an_extension_is_told_in_a_time_that_its_opening_does_not_multiply(
+    opening: bytes,
+) -> None:
+    """As the licence of Apache begins: with an empty line and 33 blanks."""
+    for head in (opening * 26 + b"Apache License", (opening * 8192)[:8192]):
+        begun = time.process_time()
+        assert format_of("LICENSE", head).name in {"text", "xml"}
+        assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "opening", [b"", b"\xef\xbb\xbf", b" \n<!-- a -->\n<!-- b -->\r\n", b"<?xml?>"]
+)
+def test_a_page_is_told_by_how_it_begins(opening: bytes) -> None:
+    for start in (b"<!DOCTYPE html>", b"<!doctype  HTML>", b"<html>", b"<html lang='en'>"):
+        assert format_of("page", opening + start).name == "html"
+    assert format_of("page", opening + b"<htmlx>").name != "html"
 
 
 def test_a_folder_becomes_passages_that_stand_in_its_files(tmp_path: Path) -> None:

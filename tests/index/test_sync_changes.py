@@ -43,6 +43,18 @@ def test_what_has_changed_is_named(index: Index, docs: Path) -> None:
     assert not changes(index, 60)
 
 
+def test_a_name_that_is_not_utf8_changes_nothing_until_its_file_changes(
+    index: Index, docs: Path
+) -> None:
+    write(docs / os.fsdecode(b"caf\xe9.md"), "# Tapirs\n\nabout tapirs")
+    write(docs / os.fsdecode(b"d\xe9p\xf4t") / "b.md", "# Boars\n\nabout boars")
+    sync(index, [docs])
+    assert not changes(index, 60)
+    write(docs / os.fsdecode(b"caf\xe9.md"), "# Tapirs\n\nabout other tapirs", age=3)
+    write(docs / os.fsdecode(b"d\xe9p\xf4t") / "b.md", "# Boars\n\nabout wild boars", age=3)
+    assert sorted(changes(index, 60).changed) == ["docs/caf\\xe9.md", "docs/d\\xe9p\\xf4t/b.md"]
+
+
 def test_a_file_that_could_not_go_in_is_not_new(index: Index, docs: Path) -> None:
     write(docs / "broken.jsonl", '{"no": 1}\n')
     report = sync(index, [docs])

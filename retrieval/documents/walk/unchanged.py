@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from retrieval.documents.naming import is_storable
 from retrieval.documents.walk.contents import is_binary_by_name
 from retrieval.documents.walk.judge import Folder, Judge
 from retrieval.documents.walk.roots import Roots
@@ -61,7 +62,8 @@ class UnchangedFiles:
         ids: list[str] = []
         for entry in entries:
             id = prefix + entry.name
-            seen = known(id)
+            # A name that is not UTF-8 has another id than this one, which no index can hold.
+            seen = known(id) if entry.name.isascii() or is_storable(entry.name) else None
             if seen is None:
                 rest.append(entry)
                 continue
