@@ -107,6 +107,8 @@ def usage_error(error: BaseException) -> str:
 
 
 def _of_system(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_nowhere():
+        return "the current folder no longer exists; change to one that does"
     where = error.filename if error.filename is not None else ""
     named = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes) and where else ""
     if error.errno in _FULL:
@@ -114,6 +116,15 @@ def _of_system(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{named}{error.strerror}; check its and its folder's permissions"
     return f"{named}{error.strerror or _line(error) or type(error).__name__}"
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder was deleted."""
+    try:
+        os.getcwd()  # noqa: PTH109 -- as `Path.cwd`, for what it raises
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _line(error: BaseException) -> str:

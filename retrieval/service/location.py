@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retrieval.errors import IndexNotFound, InputError
 from retrieval.files.given import USUAL_FOLDER
+from retrieval.files.kinds import is_folder, is_there
 from retrieval.files.places import is_url
 
 FOLDER = USUAL_FOLDER
@@ -34,9 +35,9 @@ def index_to_write(given: Path | None, covers: Callable[[Path, Path], bool]) -> 
     for folder in (here, *here.parents):
         common = common or (folder == home and folder != here)
         index = folder / FOLDER
-        if index.is_dir() and (not common or covers(index, here)):
+        if is_folder(index) and (not common or covers(index, here)):
             return _from(here, index)
-        if (folder / _REPOSITORY).exists():
+        if is_there(folder / _REPOSITORY):
             break
     return Path(FOLDER)
 
@@ -51,7 +52,7 @@ def index_to_read(given: Path | None) -> Path:
         return given
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / FOLDER).is_dir():
+        if is_folder(folder / FOLDER):
             return _from(here, folder / FOLDER)
     raise IndexNotFound(
         f"no index in {here} or in a folder above it; "
@@ -102,12 +103,13 @@ def shown(index: Path, path: str) -> str:
         path: as stored.
 
     Returns:
-        Relative to the current folder if the file exists, else as stored.
+        Relative to the current folder if the file exists, else as stored, as where a folder
+        above it may not be entered.
     """
     from retrieval.documents.naming import file_named  # imported late, so that help is quick
 
     base = index.resolve().parent
-    return os.path.relpath(base / path) if file_named(base, path).exists() else path
+    return os.path.relpath(base / path) if is_there(file_named(base, path)) else path
 
 
 def _from(here: Path, index: Path) -> Path:

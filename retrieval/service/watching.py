@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import IndexLocked, InputError, RetrievalError
+from retrieval.files.kinds import is_file, is_folder
 from retrieval.index import Index
 from retrieval.service.updating import roots_of
 
@@ -98,8 +99,8 @@ def _places(index: Index) -> tuple[list[Path], list[Path]]:
     """The existing folders and files that an index was given."""
     base = index.path.parent
     places = [(base / root).resolve() for root in roots_of(index)]
-    folders = [place for place in places if place.is_dir()]
-    files = [place for place in places if place.is_file()]
+    folders = [place for place in places if is_folder(place)]
+    files = [place for place in places if is_file(place)]
     if not folders and not files:
         raise InputError(
             f"the index at {index.path} was given no files or folders that exist; "

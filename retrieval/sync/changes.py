@@ -11,6 +11,7 @@ from retrieval.errors import RetrievalError
 from retrieval.index import Index
 from retrieval.store import FileRow
 from retrieval.store.schema import DATABASE
+from retrieval.sync.roots import state_of
 from retrieval.sync.settings import SYNCED, judged_of, settings_of
 
 LOOK_S = 0.05
@@ -51,7 +52,9 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
     """
     base = index.path.parent
     settings = settings_of(index.remembered)
-    there = [base / root for root in settings.roots if (base / root).exists()]
+    states = {root: state_of(base / root) for root in settings.roots}
+    there = [base / root for root, state in states.items() if state == "there"]
+    closed = [root for root, state in states.items() if state not in ("there", "gone")]
     if not there:
         return NONE
     known = _Known(index.known_files)
@@ -77,7 +80,8 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
     # Up to here all files were checked; with several roots, files are not in order of ids.
     until = None if complete else watch.place if len(there) == 1 else ""
     met = {*walk.unchanged, *(file.id for file in found)}
-    gone = [id for id in known.ids(until) if id not in met and not _within(id, walk.unreadable)]
+    closed += walk.unreadable
+    gone = [id for id in known.ids(until) if id not in met and not _within(id, closed)]
     stamps = {file.id: known.get(file.id) for file in found}
     if not walk.unchanged and not any(stamps.values()):
         return NONE

@@ -125,7 +125,8 @@ def look(
     if plan.walked:
         walk(plan.walked)
     if plan.nested:
-        ids = sorted([*unchanged, *(file.id for file in files)])
+        closed = [id for made in walks for id in made.unreadable]
+        ids = sorted([*unchanged, *(file.id for file in files), *closed])
         apart = [path for path in plan.nested if not _meets(ids, source_id(path, base))]
         met = {relative_path(path, base) for path in set(plan.nested).difference(apart)}
         remembered = [root for root in remembered if root not in met]

@@ -67,7 +67,7 @@ def plan(
         raise InputError(
             f"the index at {folder} remembers no files or folders; name them: retrieval index PATH"
         )
-    state = {root: _state(base / root) for root in given}
+    state = {root: state_of(base / root) for root in given}
     gone = [root for root in given if state[root] == "gone"]
     if paths is None:
         _check_place(settings.place, base, gone)
@@ -91,7 +91,7 @@ def plan(
         return Plan(walked, nested, gone_ids, problems, unreadable_ids, left)
     walked = []
     for path in paths:
-        if _state(path) != "gone":
+        if state_of(path) != "gone":
             walked.append(path)
             continue
         id = source_id(path, base)
@@ -127,7 +127,7 @@ def _check_place(place: str, base: Path, gone: Sequence[str]) -> None:
         )
 
 
-def _state(path: Path) -> str:
+def state_of(path: Path) -> str:
     """`there`, `gone`, or why that is unknown."""
     try:
         os.stat(path)  # noqa: PTH116 -- a path with a NUL is wrong input, not gone

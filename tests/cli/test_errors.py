@@ -1,5 +1,6 @@
 import errno
 import sqlite3
+from pathlib import Path
 
 import pytest
 import typer
@@ -35,6 +36,21 @@ def test_system_errors_name_the_file_and_the_reason() -> None:
     assert describe(full).message == "/data/x: no space left; free some and run it again"
     assert describe(OSError("odd")).message == "odd"
     assert describe(OSError()).message == "OSError"
+
+
+def test_a_current_folder_that_was_deleted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    there.rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path.cwd()
+    message = "the current folder no longer exists; change to one that does"
+    assert describe(raised.value) == Failure("FileNotFoundError", message, FAILED)
+    named = FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
+    assert describe(named).message == "x: No such file or directory"
 
 
 def test_an_interrupt_says_how_to_go_on_where_that_is_possible() -> None:

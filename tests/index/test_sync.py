@@ -301,6 +301,23 @@ def test_what_cannot_be_looked_into_stays(
     assert "docs/sub" in report.problems[0]
 
 
+def test_a_file_that_was_also_given_by_itself_is_refused_once(
+    index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def guarded(path: str, *rest: int) -> int:
+        if str(path).endswith("a.md"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *rest)
+
+    monkeypatch.setattr(os, "open", guarded)
+    report = sync(index, [docs, docs / "a.md"])
+    assert report.skipped["unreadable"] == 1
+    assert report.problems == ["docs/a.md: cannot be read (Permission denied); skipped"]
+    assert sync(index).problems == report.problems
+
+
 def test_a_deleted_document_comes_back_with_its_file(index: Index, docs: Path) -> None:
     sync(index, [docs])
     index.delete(["docs/a.md"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,22 @@ def test_a_name_that_is_not_utf8_changes_nothing_until_its_file_changes(
     write(docs / os.fsdecode(b"caf\xe9.md"), "# Tapirs\n\nabout other tapirs", age=3)
     write(docs / os.fsdecode(b"d\xe9p\xf4t") / "b.md", "# Boars\n\nabout wild boars", age=3)
     assert sorted(changes(index, 60).changed) == ["docs/caf\\xe9.md", "docs/d\\xe9p\\xf4t/b.md"]
+
+
+def test_a_root_that_cannot_be_reached_is_not_gone(
+    index: Index, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "closed" / "notes" / "a.md", "# Notes")
+    sync(index, [docs, tmp_path / "closed" / "notes"])
+    real = os.stat
+
+    def stat(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert not changes(index, 60)
 
 
 def test_a_file_that_could_not_go_in_is_not_new(index: Index, docs: Path) -> None:

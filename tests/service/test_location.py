@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +84,27 @@ def test_an_index_in_the_home_folder_is_written_if_it_holds_what_is_here(
     (deep / ".retrieval").mkdir()
     assert location.index_to_write(None, covers) == HERE
     assert asked == []
+
+
+def test_a_file_that_cannot_be_reached_is_shown_as_it_is_stored(deep: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").symlink_to("nowhere")
+    assert location.shown(tmp_path / ".retrieval", "broken") == "../../broken"
+    assert location.shown(tmp_path / ".retrieval", "gone.md") == "gone.md"
+    long = f"{'a' * 300}/b.md"  # the system raises an error for it, as for a closed folder
+    assert location.shown(tmp_path / ".retrieval", long) == long
+
+
+def test_a_folder_that_is_closed_is_passed_over(
+    deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".retrieval").mkdir()
+    real = os.stat
+
+    def stat(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path) == str(deep.parent / ".retrieval"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert location.index_to_read(None) == Path("../../.retrieval")
+    assert location.index_to_write(None, never) == Path("../../.retrieval")
