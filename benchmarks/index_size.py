@@ -47,7 +47,7 @@ SETTINGS = {
 }
 
 
-class Remembering:
+class CachingEncoder:
     """The embedded model, which encodes no text twice.
 
     Attributes:
@@ -112,7 +112,7 @@ def _joined(arrays: list[Any]) -> Any:
 
 
 def measured(
-    source: str, encoder: Remembering, work: Path, queries: int, settings: Sequence[str]
+    source: str, encoder: CachingEncoder, work: Path, queries: int, settings: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row for each of these settings."""
     collection = sampled(load(source, None)[0], queries)
@@ -210,7 +210,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     if args.out.exists():
         rows = json.loads(args.out.read_text())["rows"]
-    encoder = Remembering()
+    encoder = CachingEncoder()
     for source in args.collections:
         done = {row["setting"] for row in rows if row["collection"] == Path(source).name}
         if missing := [name for name in SETTINGS if name not in done]:

@@ -36,6 +36,7 @@ from retrieval.indexes.late import (
     train_codec,
     write_late,
 )
+from retrieval.ragged import offsets_of
 
 K = 10
 BATCHES = 5  # one takes a tenth of a second: a single one says little
@@ -66,7 +67,7 @@ def cut(given: argparse.Namespace) -> dict[str, Any]:
     lengths = np.minimum(np.diff(offsets), given.tokens)
     given.out.mkdir(parents=True, exist_ok=True)
     shutil.copy(given.vectors / "queries.npy", given.out)
-    starts = kernels.offsets_of(lengths)
+    starts = offsets_of(lengths)
     shape = (int(starts[-1]), tokens.shape[1])
     kept = np.lib.format.open_memmap(given.out / "tokens.npy", "w+", tokens.dtype, shape)
     for row, length in enumerate(lengths.tolist()):

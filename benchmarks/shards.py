@@ -1,37 +1,34 @@
-"""Collections in shards: their ranking, what their coordinator and router cost, one shard's times.
+"""Collections in shards: their ranking, what coordinator and router cost, and one shard's latency.
 
     python benchmarks/shards.py COLLECTION... --out results.json [--only PART...] [--shards 1 4 16]
         [--settings uncompressed default compressed] [--queries N]
 
-COLLECTION is a folder in BEIR's format. What is measured goes into the file beside what is there:
+COLLECTION is a folder in BEIR's format. Results are added to those that the file holds already:
 
-- ranking: documents go into one index and into collections of so many shards each, with token
-  vectors uncompressed, kept as by default, and all compressed: in shards by a codec that one of
-  them trained, in one index by its own and, beside that, by that of the shards. By retriever: the
-  share of queries with the same ten hits in the same order, mean overlap of the first ten, and
-  nDCG@10 of both, a document scoring as its best passage. What two codecs alone differ by is told
-  by the two indexes. The same with a filter, after documents were deleted and changed, and once all
-  is compacted;
-- coordinator: processor time and bytes of a search that asks 100 and 1,000 shards, which are stubs
-  that have their answers ready;
+- ranking: the same documents in one index and in collections of so many shards, with token vectors
+  uncompressed, kept as by default, and all compressed. Shards share a codec that one of them
+  trained; the one index trains its own and is built a second time with that of the shards. By
+  retriever: the share of queries with the same ten hits in the same order, mean overlap@10, and
+  nDCG@10 of both, a document scoring as its best passage. The two single indexes show what
+  different codecs alone change. The same with a filter, after deletes and updates, and compacted;
+- coordinator: CPU time and bytes of a search over 100 and 1,000 shards, which are stubs with
+  prepared answers;
 - router: over 16 shards of the first collection in processes of their own, milliseconds of a search
-  beyond those from when the slowest shard of each round was asked until it answered; and the
-  router's own processor time;
-- parallel: over 4 shards in this process, how much sooner a search is answered that asks them in
-  threads than one that asks them one by one, in turns;
-- service: processor time of one shard of the first collection for a search's questions;
-- build: processor time, time and memory of building 4 shards of the first collection: in a process
-  that is held to one core, in two, and by two workers of Ray, beside those of one index; how much
-  faster two are, by the clock and by processor time, and what each stage took;
-- update: bytes that are sent for each of six documents that change, in a shard of 21,000 passages;
-- kills: replicas in processes are killed while a part of the first collection is searched: rankings
-  held to those of one index, and seconds until a search is answered;
-- router_kills: servers that route the queries of a made collection are killed while clients ask
-  two of them: rankings held to those of one index, seconds until clients are answered and until the
-  server that is started again answers, and processes that are left behind.
+  beyond the slowest shard of each round; and the router's own CPU time;
+- parallel: over 4 shards in this process, the speedup of asking them in threads over one by one;
+- service: CPU time that one shard of the first collection takes for the requests of a search;
+- build: CPU time, wall time and memory of building 4 shards of the first collection: in a process
+  held to one core, with two workers, and with two workers of Ray, beside those of one index; the
+  speedup of two workers in wall and in CPU time, and every stage;
+- update: bytes sent for each of six changed documents, in a shard of 21,000 passages;
+- kills: replicas are killed while a part of the first collection is searched: rankings compared
+  with those of one index, and seconds until searches are answered again;
+- router_kills: servers that route the queries of a generated collection are killed under clients:
+  rankings compared with those of one index, seconds until clients are answered and until the
+  restarted server answers, and processes left behind.
 
-`router`, `parallel` and the seconds of `build`, `kills` and `router_kills` need a quiet machine:
-the others tell quality, bytes and processor time.
+`router`, `parallel` and the seconds of `build`, `kills` and `router_kills` need an idle machine.
+The other parts measure quality, bytes and CPU time.
 """
 
 from __future__ import annotations
@@ -68,7 +65,7 @@ PARTS = (
 
 
 def main() -> None:
-    """Measure, and write what was measured."""
+    """Measure the chosen parts, and write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collections", nargs="*")
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 4, 16])
@@ -85,10 +82,11 @@ def main() -> None:
     for part in args.only:
         match part:
             case "ranking":
-                made = ranking(args.collections, args.shards, args.settings, args.queries)
-                known = result.setdefault("collections", {})
-                for name, own in made.items():
-                    known[name] = known.get(name, {}) | own
+                collections = result.setdefault("collections", {})
+                for name, settings in ranking(
+                    args.collections, args.shards, args.settings, args.queries
+                ).items():
+                    collections[name] = collections.get(name, {}) | settings
             case "coordinator":
                 result[part] = coordinator()
             case "router":

@@ -24,39 +24,39 @@ from retrieval.encoders.sides import Side
 from retrieval.encoders.tokenization import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
-SPECIAL = 2
+SPECIAL_TOKENS = 2
 """Tokens around a text: [CLS] and [SEP]."""
 
 
 @functools.cache
-def tokenizer() -> Tokenizer:
-    """The embedded model's, which is BERT's; the only one that is at hand without a network."""
+def embedded_tokenizer() -> Tokenizer:
+    """The embedded model's tokenizer, which is BERT's and needs no download."""
     return load_tokenizer(embedded_folder() / TOKENIZER_FILE)
 
 
 @functools.cache
-def trunk(config: ModernBertConfig) -> ModernBert:
+def random_trunk(config: ModernBertConfig) -> ModernBert:
     """A trunk of that shape with random weights, in float32 on the CPU."""
     with torch.device("meta"):
-        made = ModernBert(config)
-    made.to_empty(device="cpu")
+        trunk = ModernBert(config)
+    trunk.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in trunk.parameters():
             if parameter.ndim < 2:
                 parameter.fill_(1.0)
-            else:  # as large as a trained model's, so that layers do more than pass on
+            else:  # as large as a trained model's, so that layers change their input
                 parameter.normal_(0.0, 1.2 * parameter.shape[1] ** -0.5, generator=generator)
-    return made.eval().requires_grad_(False)
+    return trunk.eval().requires_grad_(False)
 
 
-def encoder(run: Run, config: ModernBertConfig, *, longest: int) -> TorchEncoder:
-    """Mean pooling over a trunk of that shape, on the run's device, in half precision on a GPU."""
+def random_encoder(run: Run, config: ModernBertConfig, *, longest: int) -> TorchEncoder:
+    """Mean pooling over a random trunk, on the run's device, in half precision on a GPU."""
     side = Side(longest)
     checkpoint = Checkpoint(
         name="random",
-        network=Network(copy.deepcopy(trunk(config)), PooledHead()),
-        tokenizer=tokenizer(),
+        network=Network(copy.deepcopy(random_trunk(config)), PooledHead()),
+        tokenizer=embedded_tokenizer(),
         vocabulary="BERT",
         document=side,
         query=side,
@@ -67,53 +67,53 @@ def encoder(run: Run, config: ModernBertConfig, *, longest: int) -> TorchEncoder
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts, and how many tokens each has, special ones included."""
+    """Texts, and how many tokens each has, special tokens included."""
 
     texts: list[str]
     lengths: list[int]
 
     @property
     def tokens(self) -> int:
-        """In all."""
+        """Number of tokens of all texts."""
         return sum(self.lengths)
 
 
-def mixed(count: int, longest: int) -> Texts:
-    """Texts of mixed lengths: normal about half of the longest, a quarter of it wide.
+def mixed_texts(count: int, longest: int) -> Texts:
+    """Texts of normally distributed lengths: mean half of `longest`, deviation a quarter of it.
 
-    So Warner et al. (2024) measure texts of variable length; the width is ours.
+    So Warner et al. (2024) measure texts of variable length; the deviation is ours.
     """
-    random = np.random.default_rng(0)
-    drawn = random.normal(longest / 2, longest / 4, count).round().clip(8, longest)
-    return of_lengths(drawn.astype(int).tolist(), longest)
+    rng = np.random.default_rng(0)
+    lengths = rng.normal(longest / 2, longest / 4, count).round().clip(8, longest)
+    return texts_of_lengths(lengths.astype(int).tolist(), longest)
 
 
-def of_lengths(lengths: Sequence[int], longest: int) -> Texts:
-    """Texts of about so many tokens, out of this project's documentation.
+def texts_of_lengths(lengths: Sequence[int], longest: int) -> Texts:
+    """Texts of about so many tokens each, taken from this project's documentation.
 
-    What is counted is what an encoder reads that cuts texts at `longest` tokens.
+    The lengths of the result are what an encoder reads that truncates texts at `longest` tokens.
     """
     text, spans = _prose()
-    random = np.random.default_rng(1)
-    made = []
+    rng = np.random.default_rng(1)
+    texts = []
     for length in lengths:
-        own = max(1, length - SPECIAL)
-        first = int(random.integers(0, len(spans) - own))
-        made.append(text[spans[first, 0] : spans[first + own - 1, 1]])
-    counted = [len(one.ids) for one in tokenizer().encode_batch_fast(made)]
-    return Texts(made, [min(length, longest) for length in counted])
+        size = max(1, length - SPECIAL_TOKENS)
+        first = int(rng.integers(0, len(spans) - size))
+        texts.append(text[spans[first, 0] : spans[first + size - 1, 1]])
+    actual = [len(encoding.ids) for encoding in embedded_tokenizer().encode_batch_fast(texts)]
+    return Texts(texts, [min(length, longest) for length in actual])
 
 
-def ids(lengths: Sequence[int]) -> torch.Tensor:
-    """Random token ids of sequences of these lengths: i64 [T]."""
+def random_ids(lengths: Sequence[int]) -> torch.Tensor:
+    """Random token ids of sequences of these lengths, i64 [T]."""
     generator = torch.Generator().manual_seed(2)
     return torch.randint(999, 30_000, (sum(lengths),), generator=generator)
 
 
 @functools.cache
 def _prose() -> tuple[str, np.ndarray]:
-    """The documentation as one text, long enough, and its tokens' characters: i64 [t, 2]."""
+    """The documentation as one text, and the character span of each token, i64 [t, 2]."""
     pages = sorted((ROOT / "docs").rglob("*.md"))
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    encoding = tokenizer().encode(text, add_special_tokens=False)
+    encoding = embedded_tokenizer().encode(text, add_special_tokens=False)
     return text, np.array(encoding.offsets, np.int64)

@@ -1,4 +1,4 @@
-"""How a step says what it found: rows of JSON, one a line, from a worker to `benchmarks/gpu.py`."""
+"""How a step reports its rows: lines of JSON from a worker to `benchmarks/gpu.py`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 
 from gpu_steps.sizes import DRY, REAL, Sizes
 
-SPOILT = 3
-"""Exit code of a worker whose GPU took harm in a step: nothing more can be run in that process."""
+GPU_LOST = 3
+"""Exit code of a worker whose GPU context was destroyed: the process cannot run another step."""
 
-# What CUDA says from the first fault on, whatever is asked of it.
-_STICKY = (
+# CUDA errors after which every further call in the process fails.
+_FATAL_ERRORS = (
     "illegal memory access",
     "device-side assert",
     "misaligned address",
@@ -27,53 +27,53 @@ _STICKY = (
 )
 
 
-class Spoilt(Exception):  # noqa: N818
-    """The process can use its GPU no more."""
+class GpuLost(Exception):  # noqa: N818
+    """This process can no longer use its GPU."""
 
 
 class Skip(Exception):  # noqa: N818
-    """What is asked for is not here; says what is missing."""
+    """Something that a measurement needs is missing; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a step needs.
+    """The context of a step.
 
     Attributes:
         device: where it measures.
-        sizes: how much.
-        dry: whether it is but to be seen that it runs.
-        tell: takes one row.
+        sizes: how much it measures.
+        dry: whether this is a dry run, with tiny sizes on a CPU.
+        report: takes one row.
     """
 
     device: torch.device
     sizes: Sizes
     dry: bool
-    tell: Callable[[dict[str, Any]], None]
+    report: Callable[[dict[str, Any]], None]
 
     @property
     def on_gpu(self) -> bool:
-        """Whether there is a GPU to be measured."""
+        """Whether the device is a GPU."""
         return self.device.type == "cuda"
 
     def row(self, facts: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> bool:
-        """One row: the facts, and what `measure` gives or why it could not; whether it could."""
+        """Report the facts with what `measure` returns, or why it failed; False on an error."""
         try:
-            self.tell(facts | measure())
-        except Skip as missing:
-            self.tell(facts | {"left_out": str(missing)})
+            self.report(facts | measure())
+        except Skip as reason:
+            self.report(facts | {"left_out": str(reason)})
         except Exception as error:  # whatever a library raises: the other rows go on
             self.free()
-            said = one_line(error)
-            if _sticks(said):
-                raise Spoilt(said) from error
-            self.tell(facts | {"error": said})
+            message = one_line(error)
+            if _is_fatal(message):
+                raise GpuLost(message) from error
+            self.report(facts | {"error": message})
             return False
         self.free()
         return True
 
     def free(self) -> None:
-        """Give memory back, so that the next row finds it."""
+        """Release cached memory of the device for the next row."""
         if self.on_gpu:
             torch.cuda.empty_cache()
 
@@ -81,51 +81,51 @@ class Run:
 Step = Callable[[Run], None]
 
 
-def work_through(
-    steps: Mapping[str, Step], *, dry: bool, tell: Callable[[dict[str, Any]], None]
+def run_steps(
+    steps: Mapping[str, Step], *, dry: bool, report: Callable[[dict[str, Any]], None]
 ) -> int:
-    """Run the steps in this process and tell each row, and each step's end; the exit code."""
+    """Run the steps in this process, reporting each row and each step's end; the exit code."""
     device = torch.device("cpu" if dry or not torch.cuda.is_available() else "cuda")
     if device.type == "cpu" and not dry:
         for name in steps:
-            tell({"step": name, "error": "torch sees no GPU; --dry runs on a CPU", "seconds": 0})
+            report({"step": name, "error": "torch sees no GPU; --dry runs on a CPU", "seconds": 0})
         return 0
     torch.manual_seed(0)
     for name, step in steps.items():
-        began = time.monotonic()
+        started = time.monotonic()
 
         def row(facts: dict[str, Any], name: str = name) -> None:
-            tell({"step": name, "row": facts})
+            report({"step": name, "row": facts})
 
-        ended: dict[str, Any] = {}
-        spoilt = False
+        outcome: dict[str, Any] = {}
+        gpu_lost = False
         try:
             step(Run(device, DRY if dry else REAL, dry, row))
-        except Skip as missing:
-            ended = {"error": f"left out: {missing}"}
+        except Skip as reason:
+            outcome = {"error": f"left out: {reason}"}
         except Exception as error:  # whatever a library raises: the other steps go on
-            ended = {"error": one_line(error)}
-            spoilt = isinstance(error, Spoilt) or _sticks(ended["error"])
-        tell({"step": name, "seconds": round(time.monotonic() - began, 1)} | ended)
-        if spoilt:
-            return SPOILT
+            outcome = {"error": one_line(error)}
+            gpu_lost = isinstance(error, GpuLost) or _is_fatal(outcome["error"])
+        report({"step": name, "seconds": round(time.monotonic() - started, 1)} | outcome)
+        if gpu_lost:
+            return GPU_LOST
     return 0
 
 
-def _sticks(said: str) -> bool:
-    return any(word in said for word in _STICKY)
+def _is_fatal(message: str) -> bool:
+    return any(error in message for error in _FATAL_ERRORS)
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, and where, in a line."""
-    said = " ".join(str(error).split()) or "no reason given"
+    """An error with its innermost source line, on a single line."""
+    message = " ".join(str(error).split()) or "no reason given"
     place, trace = "", error.__traceback__
     while trace is not None:
         place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return f"{type(error).__name__}: {said[:400]} ({place})"
+    return f"{type(error).__name__}: {message[:400]} ({place})"
 
 
-def as_row(row: dict[str, Any]) -> str:
-    """A row to be read on a terminal."""
+def format_row(row: dict[str, Any]) -> str:
+    """A row for the terminal."""
     return "  ".join(f"{name}={value}" for name, value in row.items())

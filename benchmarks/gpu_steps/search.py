@@ -1,4 +1,4 @@
-"""MaxSim and dense search over vectors that lie on the device."""
+"""MaxSim and dense search over vectors in the device's memory."""
 
 from __future__ import annotations
 
@@ -10,136 +10,159 @@ import numpy as np
 import torch
 
 from gpu_steps import limits
-from gpu_steps.made import Compressed, Exact
 from gpu_steps.reporting import Run, Skip
-from gpu_steps.timing import peak, seconds
+from gpu_steps.segments import CompressedSegment, ExactSegment
+from gpu_steps.timing import peak_memory, time_calls
 from retrieval.gpu import triton_obstacle
 
-BEST = 100
-_CHUNK = 1 << 21  # tokens that the plain program scores at once
+TOP_K = 100
+_CHUNK_TOKENS = 1 << 21  # tokens that the plain program scores at once
 
 
 def max_sim(run: Run) -> None:
-    """A batch of queries against every passage, in milliseconds a query."""
-    exact = Exact.random(run)
-    run.row({"by": "triton int8"}, partial(_timed, run, exact, _by_triton(exact)))
-    run.row({"by": "torch, bfloat16 products"}, partial(_timed, run, exact, _by_torch(exact)))
-    compressed = Compressed.random(run)
-    run.row({"by": "triton, 4 bits"}, partial(_timed, run, compressed, _compressed(compressed)))
-    run.row({"by": "triton, centroids alone"}, partial(_centroids, run, compressed))
+    """A batch of queries against every passage, in milliseconds per query."""
+    exact = ExactSegment.random(run)
+    run.row({"by": "triton int8"}, partial(_max_sim_row, run, exact, _exact_by_triton(exact)))
+    run.row(
+        {"by": "torch, bfloat16 products"},
+        partial(_max_sim_row, run, exact, _exact_by_torch(exact)),
+    )
+    compressed = CompressedSegment.random(run)
+    run.row(
+        {"by": "triton, 4 bits"},
+        partial(_max_sim_row, run, compressed, _compressed_by_triton(compressed)),
+    )
+    run.row({"by": "triton, centroids alone"}, partial(_centroid_row, run, compressed))
 
 
-def _timed(run: Run, made: Exact | Compressed, work: Callable[[], torch.Tensor]) -> dict[str, Any]:
-    taken = seconds(run, work)
-    known = limits.of(run)
-    # Products with every query's tokens, and the vectors read once for all of them.
-    products = 2.0 * made.tokens * made.dim * made.query.shape[0]
-    limit = None
-    if known is not None:
-        limit = max(products / known.int8, made.nbytes / known.memory)
-    found = {"passages": made.passages, "tokens": made.tokens, "dim": made.dim} | taken
-    return found | _by_query(taken["best_s"], made.queries, limit) | peak(run, work)
+def _max_sim_row(
+    run: Run, segment: ExactSegment | CompressedSegment, work: Callable[[], torch.Tensor]
+) -> dict[str, Any]:
+    """Latency, limit and peak memory of one MaxSim implementation."""
+    timing = time_calls(run, work)
+    device_limits = limits.of_device(run)
+    # A multiply-add per dimension of each pair of tokens; vectors are read once for all queries.
+    operations = 2.0 * segment.tokens * segment.dim * segment.query.shape[0]
+    limit_s = None
+    if device_limits is not None:
+        limit_s = max(operations / device_limits.int8, segment.nbytes / device_limits.memory)
+    row = {"passages": segment.passages, "tokens": segment.tokens, "dim": segment.dim} | timing
+    return row | _per_query(timing["best_s"], segment.queries, limit_s) | peak_memory(run, work)
 
 
-def _by_triton(made: Exact) -> Callable[[], torch.Tensor]:
+def _exact_by_triton(segment: ExactSegment) -> Callable[[], torch.Tensor]:
+    """The Triton kernel on 8-bit vectors."""
+
     def work() -> torch.Tensor:
         from retrieval.indexes.gpu.max_sim import max_sim as kernel
 
-        return _best(kernel(*made.arguments, longest=made.longest))
+        return _top_passages(kernel(*segment.arguments, longest=segment.longest))
 
-    return _if_possible(made.codes.device, work)
+    return _require_triton(segment.codes.device, work)
 
 
-def _compressed(made: Compressed) -> Callable[[], torch.Tensor]:
+def _compressed_by_triton(segment: CompressedSegment) -> Callable[[], torch.Tensor]:
+    """The Triton kernel on compressed vectors."""
+
     def work() -> torch.Tensor:
         from retrieval.indexes.gpu.max_sim_compressed import max_sim_compressed as kernel
 
-        return _best(kernel(*made.arguments, longest=made.longest))
+        return _top_passages(kernel(*segment.arguments, longest=segment.longest))
 
-    return _if_possible(made.codes.device, work)
+    return _require_triton(segment.codes.device, work)
 
 
-def _centroids(run: Run, made: Compressed) -> dict[str, Any]:
+def _centroid_row(run: Run, segment: CompressedSegment) -> dict[str, Any]:
     """The first stage of a search: every passage by its centroids, one query after another."""
 
     def work() -> torch.Tensor:
         from retrieval.indexes.gpu.centroid_max import centroid_max as kernel
 
-        best = [
-            kernel(table, made.codes, made.offsets, made.rows).topk(min(512, made.passages)).indices
-            for table in made.tables
+        candidates = [
+            kernel(table, segment.codes, segment.offsets, segment.rows)
+            .topk(min(512, segment.passages))
+            .indices
+            for table in segment.tables
         ]
-        return torch.stack(best).cpu()
+        return torch.stack(candidates).cpu()
 
-    work = _if_possible(made.codes.device, work)
-    taken = seconds(run, work)
-    known = limits.of(run)
-    limit = known and 2.0 * made.tokens * made.queries / known.memory
-    found = {"passages": made.passages, "tokens": made.tokens} | taken
-    return found | _by_query(taken["best_s"], made.queries, limit)
+    work = _require_triton(segment.codes.device, work)
+    timing = time_calls(run, work)
+    device_limits = limits.of_device(run)
+    limit_s = device_limits and 2.0 * segment.tokens * segment.queries / device_limits.memory
+    row = {"passages": segment.passages, "tokens": segment.tokens} | timing
+    return row | _per_query(timing["best_s"], segment.queries, limit_s)
 
 
-def _best(scores: torch.Tensor) -> torch.Tensor:
+def _top_passages(scores: torch.Tensor) -> torch.Tensor:
     """The best passages of each query, i64 [B, k] on the CPU."""
-    return scores.topk(min(BEST, scores.shape[1]), dim=1).indices.cpu()
+    return scores.topk(min(TOP_K, scores.shape[1]), dim=1).indices.cpu()
 
 
-def _if_possible(device: torch.device, work: Callable[[], torch.Tensor]) -> Any:
-    """The work, or `Skip` when it is called, where the kernels cannot run."""
+def _require_triton(device: torch.device, work: Callable[[], torch.Tensor]) -> Any:
+    """The work, which raises `Skip` when called where the kernels cannot run."""
 
     def checked() -> torch.Tensor:
-        why = triton_obstacle(device.type)
-        if why is not None:
-            raise Skip(why)
+        obstacle = triton_obstacle(device.type)
+        if obstacle is not None:
+            raise Skip(obstacle)
         return work()
 
     return checked
 
 
-def _by_torch(made: Exact) -> Callable[[], torch.Tensor]:
-    """What one writes without a kernel: all products, then the best of each passage."""
+def _exact_by_torch(segment: ExactSegment) -> Callable[[], torch.Tensor]:
+    """What one writes without a kernel: all products in chunks, then each passage's maximum."""
 
     def work() -> torch.Tensor:
-        scores = made.query.new_empty((made.queries, made.passages), dtype=torch.float32)
-        query = made.query.bfloat16()
-        each = made.query.shape[0] // made.queries
-        step = max(1, _CHUNK // max(1, made.tokens // made.passages))
-        for first in range(0, made.passages, step):
-            last = min(first + step, made.passages)
-            start, stop = int(made.bounds[first]), int(made.bounds[last])
-            dots = made.codes[start:stop].bfloat16() @ query.T
-            dots = dots * made.scales[start:stop, None].bfloat16()
-            lengths = torch.from_numpy(np.diff(made.bounds[first : last + 1])).to(dots.device)
-            best = torch.segment_reduce(dots.float(), "max", lengths=lengths, axis=0)
-            parts = (best * made.factors).reshape(last - first, made.queries, each).sum(2)
-            scores[:, first:last] = parts.T
-        return _best(scores)
+        scores = segment.query.new_empty((segment.queries, segment.passages), dtype=torch.float32)
+        query = segment.query.bfloat16()
+        query_tokens = segment.query.shape[0] // segment.queries
+        step = max(1, _CHUNK_TOKENS // max(1, segment.tokens // segment.passages))
+        for first in range(0, segment.passages, step):
+            last = min(first + step, segment.passages)
+            start, stop = int(segment.bounds[first]), int(segment.bounds[last])
+            dots = segment.codes[start:stop].bfloat16() @ query.T
+            dots = dots * segment.scales[start:stop, None].bfloat16()
+            lengths = torch.from_numpy(np.diff(segment.bounds[first : last + 1])).to(dots.device)
+            maxima = torch.segment_reduce(dots.float(), "max", lengths=lengths, axis=0)
+            chunk_scores = (
+                (maxima * segment.factors)
+                .reshape(last - first, segment.queries, query_tokens)
+                .sum(2)
+            )
+            scores[:, first:last] = chunk_scores.T
+        return _top_passages(scores)
 
     return work
 
 
 def dense(run: Run) -> None:
-    """The nearest of many vectors for a batch of queries: torch's products, and FAISS."""
+    """The nearest of many vectors for a batch of queries, by torch and by FAISS."""
     count, dim = run.sizes.dense
     generator = torch.Generator(device=run.device).manual_seed(0)
     vectors = torch.randn(count, dim, generator=generator, device=run.device)
     vectors /= vectors.norm(dim=1, keepdim=True)
-    asked = vectors[:: max(1, count // run.sizes.queries)][: run.sizes.queries].contiguous()
-    best = min(BEST, count)
+    queries = vectors[:: max(1, count // run.sizes.queries)][: run.sizes.queries].contiguous()
+    k = min(TOP_K, count)
     for dtype in (torch.float32, torch.float16):
         run.row(
             {"by": f"torch {dtype}"},
-            partial(_dense, run, vectors.to(dtype), asked.to(dtype), best),
+            partial(_dense_by_torch, run, vectors.to(dtype), queries.to(dtype), k),
         )
-    run.row({"by": "faiss on the GPU"}, lambda: _faiss(run, vectors, asked, best))
+    run.row({"by": "faiss on the GPU"}, lambda: _dense_by_faiss(run, vectors, queries, k))
 
 
-def _dense(run: Run, vectors: torch.Tensor, asked: torch.Tensor, best: int) -> dict[str, Any]:
-    taken = seconds(run, lambda: (asked @ vectors.T).topk(best, dim=1).indices.cpu())
-    return taken | _of_memory(run, vectors, len(asked), taken["best_s"])
+def _dense_by_torch(
+    run: Run, vectors: torch.Tensor, queries: torch.Tensor, k: int
+) -> dict[str, Any]:
+    timing = time_calls(run, lambda: (queries @ vectors.T).topk(k, dim=1).indices.cpu())
+    return timing | _dense_row(run, vectors, len(queries), timing["best_s"])
 
 
-def _faiss(run: Run, vectors: torch.Tensor, asked: torch.Tensor, best: int) -> dict[str, Any]:
+def _dense_by_faiss(
+    run: Run, vectors: torch.Tensor, queries: torch.Tensor, k: int
+) -> dict[str, Any]:
     try:
         import faiss
     except ImportError:
@@ -148,20 +171,21 @@ def _faiss(run: Run, vectors: torch.Tensor, asked: torch.Tensor, best: int) -> d
         raise Skip("this faiss sees no GPU")
     flat = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), vectors.shape[1])
     flat.add(vectors.cpu().numpy())
-    queries = asked.cpu().numpy()
-    taken = seconds(run, lambda: flat.search(queries, best))
-    return taken | _of_memory(run, vectors, len(asked), taken["best_s"])
+    host_queries = queries.cpu().numpy()
+    timing = time_calls(run, lambda: flat.search(host_queries, k))
+    return timing | _dense_row(run, vectors, len(queries), timing["best_s"])
 
 
-def _of_memory(run: Run, vectors: torch.Tensor, queries: int, best_s: float) -> dict[str, Any]:
-    known = limits.of(run)
-    limit = known and vectors.nbytes / known.memory
-    found = {"vectors": len(vectors), "dim": vectors.shape[1]}
-    return found | _by_query(best_s, queries, limit)
+def _dense_row(run: Run, vectors: torch.Tensor, queries: int, best_s: float) -> dict[str, Any]:
+    """A row whose limit is reading every vector once."""
+    device_limits = limits.of_device(run)
+    limit_s = device_limits and vectors.nbytes / device_limits.memory
+    row = {"vectors": len(vectors), "dim": vectors.shape[1]}
+    return row | _per_query(best_s, queries, limit_s)
 
 
-def _by_query(best_s: float, queries: int, limit_s: float | None) -> dict[str, Any]:
-    """Of a batch of so many queries: milliseconds of each, and the least that limits allow."""
+def _per_query(best_s: float, queries: int, limit_s: float | None) -> dict[str, Any]:
+    """Milliseconds per query of a batch, and the least that the device's limits allow."""
     return {
         "queries": queries,
         "ms_per_query": float(f"{1e3 * best_s / queries:.4g}"),

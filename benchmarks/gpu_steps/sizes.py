@@ -1,4 +1,4 @@
-"""How much each step does: as much as a GPU shows its speed on, or as little as a test needs."""
+"""How much each step measures: enough to load a GPU, or as little as a test needs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from retrieval.encoders.model.config import ModernBertConfig
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Numbers of everything.
+    """The sizes of all steps.
 
     Attributes:
         models: shapes by name: `base` and `large` as published, `embedded` as in this package.
-        lengths: tokens of the sequences that results are compared on.
-        short, long: (texts, tokens of the longest) of a speed.
-        batches: texts of a peer's batch that are tried, for short and for long ones.
-        seconds: that a speed is measured for, at least.
+        lengths: tokens of the sequences on which outputs are checked.
+        short, long: (number of texts, tokens of the longest) for measuring throughput.
+        batches: batch sizes to try with peers, for short and for long texts.
+        seconds: least duration of measuring one speed.
         matrix: side of the matrices of the first step.
-        passages: of a search.
-        passage_tokens: of a passage, on average.
-        queries: of a batch.
-        query_tokens: of a query.
+        passages: number of passages of a search.
+        passage_tokens: their mean length.
+        queries: queries of a batch.
+        query_tokens: tokens of a query.
         dense: (vectors, dimensions) of a dense search.
-        train_tokens: of a training step.
-        train_seconds: that a recipe is trained for.
+        train_tokens: tokens of a training step.
+        train_seconds: how long the recipe is trained.
     """
 
     models: dict[str, ModernBertConfig]
@@ -44,7 +44,7 @@ class Sizes:
 
 
 def shape(vocabulary: int, hidden: int, inner: int, layers: int, heads: int) -> ModernBertConfig:
-    """A ModernBERT with every third layer global, as all published ones."""
+    """A ModernBERT whose every third layer is global, as in all published ones."""
     kinds = tuple("local" if layer % 3 else "global" for layer in range(layers))
     return ModernBertConfig(vocabulary, hidden, inner, layers, heads, kinds)  # type: ignore[arg-type]
 
@@ -69,8 +69,7 @@ REAL = Sizes(
     train_tokens=32_768,
     train_seconds=12.0,
 )
-"""Base and large are those of Warner et al. (2024); the vocabulary's ids beyond the tokenizer's
-are never drawn."""
+"""Base and large are those of Warner et al. (2024). Ids beyond the tokenizer's are never used."""
 
 DRY = Sizes(
     models={

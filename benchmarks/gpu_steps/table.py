@@ -1,4 +1,4 @@
-"""The steps in the order of their value: if time runs out, what comes last is missing."""
+"""The steps in order of their value: when time runs out, the last ones are missing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from gpu_steps import (
 )
 from gpu_steps.reporting import Run
 
-LIMITS_S = 150.0
+STEP_LIMIT_S = 150.0
 """Seconds after which a step is stopped."""
 
 STEPS: dict[str, Callable[[Run], None]] = {
-    "limits": limits.measured,
-    "attention": attention.right,
-    "kernels": kernels.right,
-    "networks": networks.right,
+    "limits": limits.measure,
+    "attention": attention.check,
+    "kernels": kernels.check,
+    "networks": networks.check,
     "encoding": encoding.short,
     "peers": peers.short,
-    "memory": memory.measured,
+    "memory": memory.measure,
     "long": encoding.long,
     "long_peers": peers.long,
     "profile": encoding.profile,

@@ -1,4 +1,4 @@
-"""Seconds and bytes on a device."""
+"""Time and memory of calls on a device."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ import torch
 
 from gpu_steps.reporting import Run
 
-_MOST = 200
+_MAX_CALLS = 200
 
 
-def seconds(run: Run, work: Callable[[], object], *, warm: int = 1) -> dict[str, Any]:
-    """How long `work` takes from its start until the device has done it: best and median."""
-    for _ in range(warm):
+def time_calls(run: Run, work: Callable[[], object], *, warmup: int = 1) -> dict[str, Any]:
+    """Best and median seconds of a call, from its start until the device has finished.
+
+    Args:
+        run: the run, which says for how long to measure.
+        work: what is measured.
+        warmup: calls before those that count.
+    """
+    for _ in range(warmup):
         work()
-    _wait(run)
-    taken: list[float] = []
-    began = time.perf_counter()
-    while len(taken) < 2 or (
-        time.perf_counter() - began < run.sizes.seconds and len(taken) < _MOST
+    _synchronise(run)
+    samples: list[float] = []
+    started = time.perf_counter()
+    while len(samples) < 2 or (
+        time.perf_counter() - started < run.sizes.seconds and len(samples) < _MAX_CALLS
     ):
-        start = time.perf_counter()
+        call_started = time.perf_counter()
         work()
-        _wait(run)
-        taken.append(time.perf_counter() - start)
+        _synchronise(run)
+        samples.append(time.perf_counter() - call_started)
         if run.dry:
             break
-    return {"best_s": _round(min(taken)), "median_s": _round(statistics.median(taken))}
+    return {
+        "best_s": _four_digits(min(samples)),
+        "median_s": _four_digits(statistics.median(samples)),
+    }
 
 
-def peak(run: Run, work: Callable[[], object]) -> dict[str, Any]:
-    """Megabytes on the GPU: before, and the most while `work` runs; nothing where there is none."""
+def peak_memory(run: Run, work: Callable[[], object]) -> dict[str, Any]:
+    """Megabytes on the GPU before a call, and their peak during it; None without a GPU."""
     if not run.on_gpu:
         work()
         return {"before_mb": None, "peak_mb": None}
@@ -42,15 +51,15 @@ def peak(run: Run, work: Callable[[], object]) -> dict[str, Any]:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     work()
-    _wait(run)
-    most = torch.cuda.max_memory_allocated()
-    return {"before_mb": round(before / 1e6, 1), "peak_mb": round(most / 1e6, 1)}
+    _synchronise(run)
+    peak = torch.cuda.max_memory_allocated()
+    return {"before_mb": round(before / 1e6, 1), "peak_mb": round(peak / 1e6, 1)}
 
 
-def _wait(run: Run) -> None:
+def _synchronise(run: Run) -> None:
     if run.on_gpu:
         torch.cuda.synchronize()
 
 
-def _round(value: float) -> float:
+def _four_digits(value: float) -> float:
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""Training steps: base forward and back by each back end, and the embedded model's recipe."""
+"""Training: steps of base by each back end of attention, and the embedded model's recipe."""
 
 from __future__ import annotations
 
@@ -12,40 +12,45 @@ from typing import Any
 
 import torch
 
-from gpu_steps.models import ROOT, ids, mixed, trunk
-from gpu_steps.networks import by
+from gpu_steps.models import ROOT, mixed_texts, random_ids, random_trunk
+from gpu_steps.networks import configured
 from gpu_steps.reporting import Run, Skip
-from gpu_steps.timing import peak, seconds
+from gpu_steps.timing import peak_memory, time_calls
 from retrieval.encoders.embedded import embedded_folder
 from retrieval.encoders.model.attention import BACK_ENDS, Layout
 from retrieval.encoders.model_folder import TOKENIZER_FILE
 
 
 def base(run: Run) -> None:
-    """A batch of mixed lengths through base and back, in bfloat16 under autocast, with AdamW."""
+    """Forward and backward of base on mixed lengths, in bfloat16 autocast, with AdamW."""
     config = run.sizes.models["base"]
     longest = run.sizes.short[1]
-    lengths = mixed(max(2, 2 * run.sizes.train_tokens // longest), longest).lengths
+    lengths = mixed_texts(max(2, 2 * run.sizes.train_tokens // longest), longest).lengths
     for name in BACK_ENDS:
         facts = {"model": "base", "attention": name, "tokens": sum(lengths)}
-        run.row(facts, partial(_step, run, config, lengths, name))
+        run.row(facts, partial(_step_time, run, config, lengths, name))
 
 
-def _step(run: Run, config: Any, lengths: list[int], back_end: str) -> dict[str, Any]:
-    with by(run, {"attention": back_end, "fused": False}, torch.bfloat16, gradient=True):
-        model = copy.deepcopy(trunk(config)).to(run.device).requires_grad_(True)
+def _step_time(run: Run, config: Any, lengths: list[int], back_end: str) -> dict[str, Any]:
+    """Seconds of a training step, and its peak memory."""
+    with configured(run, {"attention": back_end, "fused": False}, torch.bfloat16, gradient=True):
+        model = copy.deepcopy(random_trunk(config)).to(run.device).requires_grad_(True)
         optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=run.on_gpu)
-        given, layout = ids(lengths).to(run.device), Layout.of(lengths, run.device)
+        token_ids, layout = random_ids(lengths).to(run.device), Layout.of(lengths, run.device)
 
-        def work() -> None:
+        def train_step() -> None:
             with torch.autocast(run.device.type, torch.bfloat16):
-                loss = model(given, layout).float().square().mean()
+                loss = model(token_ids, layout).float().square().mean()
             torch.autograd.backward(loss)
             optimiser.step()
             optimiser.zero_grad()
 
-        taken = seconds(run, work)
-        return taken | {"tokens_per_s": round(sum(lengths) / taken["best_s"])} | peak(run, work)
+        timing = time_calls(run, train_step)
+        return (
+            timing
+            | {"tokens_per_s": round(sum(lengths) / timing["best_s"])}
+            | peak_memory(run, train_step)
+        )
 
 
 def recipe(run: Run) -> None:
@@ -56,27 +61,29 @@ def recipe(run: Run) -> None:
     devices = [("cpu, 2 threads", torch.device("cpu"))]
     if run.on_gpu:
         devices.insert(0, ("gpu", run.device))
-    # As the embedded model was trained, and as a GPU is better used.
+    # The batch that the embedded model was trained with, and one that uses a GPU better.
     for batch in (4096, run.sizes.train_tokens):
         for name, device in devices:
             if name != "gpu" and batch != 4096:
                 continue
             facts = {"by": name, "batch_tokens": batch}
-            run.row(facts, partial(_distilled, run, device, batch))
+            run.row(facts, partial(_distillation_row, run, device, batch))
 
 
-def _distilled(run: Run, device: torch.device, batch: int) -> dict[str, Any]:
+def _distillation_row(run: Run, device: torch.device, batch: int) -> dict[str, Any]:
+    """The rate of distillation on a device, with two threads where that is the CPU."""
     threads = torch.get_num_threads()
     if device.type == "cpu" and not run.dry:
         torch.set_num_threads(2)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return _rate(run, device, 256 if run.dry else batch, Path(folder))
+            return _distillation_rate(run, device, 256 if run.dry else batch, Path(folder))
     finally:
         torch.set_num_threads(threads)
 
 
-def _rate(run: Run, device: torch.device, batch: int, folder: Path) -> dict[str, Any]:
+def _distillation_rate(run: Run, device: torch.device, batch: int, folder: Path) -> dict[str, Any]:
+    """Tokens per second of distilling into a student, after a warmup step."""
     try:
         from transformers import BertConfig, BertModel
     except ImportError:
@@ -90,36 +97,36 @@ def _rate(run: Run, device: torch.device, batch: int, folder: Path) -> dict[str,
     from retrieval.encoders.tokenization import load_tokenizer
     from retrieval.train.pairs import Record
 
-    layers, wide = (2, 128) if run.dry else (6, 384)
-    shape = BertConfig(
+    layers, hidden = (2, 128) if run.dry else (6, 384)
+    teacher_config = BertConfig(
         vocab_size=30_522,
-        hidden_size=wide,
+        hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=2 if run.dry else 12,
-        intermediate_size=4 * wide,
+        intermediate_size=4 * hidden,
     )
-    BertModel(shape).save_pretrained(folder / "teacher")
+    BertModel(teacher_config).save_pretrained(folder / "teacher")
     shutil.copy(embedded_folder() / TOKENIZER_FILE, folder / "teacher")
     tokenizer = load_tokenizer(folder / "teacher" / TOKENIZER_FILE)
     teacher = Teacher(folder / "teacher", device)
     pages = sorted((ROOT / "docs").rglob("*.md"))[: 4 if run.dry else None]
     records = [Record(page.read_text(encoding="utf-8"), page.stem, page.stem) for page in pages]
     corpus = tokenise(records, tokenizer)
-    student = begun(teacher, config(tokenizer, layers=layers, hidden=wide)).to(device)
+    student = begun(teacher, config(tokenizer, layers=layers, hidden=hidden)).to(device)
     settings = DistillConfig(tokens=1 << 40, batch_tokens=batch, pairs_from=0.0)
     out = folder / "run"
 
-    def train(seconds: float) -> tuple[float, int]:
-        """Seconds that it took, its checkpoint with them, and the tokens seen until then."""
-        began = time.monotonic()
-        own = Ranks(device=device)
-        distill(student, teacher, corpus, settings, out, ranks=own, deadline=began + seconds)
-        return time.monotonic() - began, tokens_seen(out)
+    def train(time_calls: float) -> tuple[float, int]:
+        """Seconds of training, checkpoint included, and the tokens seen by all runs so far."""
+        started = time.monotonic()
+        ranks = Ranks(device=device)
+        distill(student, teacher, corpus, settings, out, ranks=ranks, deadline=started + time_calls)
+        return time.monotonic() - started, tokens_seen(out)
 
-    _, warm = train(0.0)  # one step, in which kernels are chosen
-    taken, seen = train(run.sizes.train_seconds)
+    _, warmup_tokens = train(0.0)  # warmup: one step, in which kernels are chosen
+    elapsed, tokens = train(run.sizes.train_seconds)
     return {
-        "seconds": round(taken, 2),
-        "tokens": seen - warm,
-        "tokens_per_s": round((seen - warm) / taken),
+        "seconds": round(elapsed, 2),
+        "tokens": tokens - warmup_tokens,
+        "tokens_per_s": round((tokens - warmup_tokens) / elapsed),
     }

@@ -1,4 +1,4 @@
-"""What a server does when it is killed, and when it is sent nonsense."""
+"""A server that is killed, and one that receives damaged requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from service_steps.rounds import growth
 
 
 def restart(folder: Path, number: int) -> Any:
-    """Kill the server right after it said that a document is in, and start it again."""
+    """Kill the server right after it confirmed a document, start it again, and look for it."""
     id = f"added-{number}"
     with serving(folder) as server:
         server.ask(
@@ -27,43 +27,43 @@ def restart(folder: Path, number: int) -> Any:
             {"documents": [{"id": id, "text": f"zebras graze, for the time {number}"}]},
         )
         os.kill(server.pid, signal.SIGKILL)
-    began = time.perf_counter()
+    started = time.perf_counter()
     with serving(folder) as server:
-        ready, processor = time.perf_counter() - began, server.processor()
+        ready_s, cpu_s = time.perf_counter() - started, server.cpu_seconds()
         kept = server.get(f"/v1/indexes/default/documents/{id}")["id"] == id
         server.get("/v1/search?q=zebras&k=1")
-        first = time.perf_counter() - began
+        first_answer_s = time.perf_counter() - started
     return {
-        "ready_s": round(ready, 2),
-        "processor_s_until_ready": round(processor, 2),
-        "first_answer_s": round(first, 2),
+        "ready_s": round(ready_s, 2),
+        "processor_s_until_ready": round(cpu_s, 2),
+        "first_answer_s": round(first_answer_s, 2),
         "kept": kept,
     }
 
 
-def nonsense(server: Server, count: int) -> Any:
-    """Damaged requests: their answers, and how much memory the server has."""
+def damaged_requests(server: Server, count: int) -> Any:
+    """Send damaged requests; the statuses of the answers, and memory after each batch."""
     requests = itertools.islice(hostile(1), count)
     statuses: Counter[str] = Counter()
-    memory: list[float] = []
+    memory_mib: list[float] = []
 
-    def send(sent: Any) -> str:
+    def send(request: Any) -> str:
         try:
-            return str(answer_to(server.port, sent))
+            return str(answer_to(server.port, request))
         except TimeoutError:
             return "hang"
 
     with ThreadPoolExecutor(32) as pool:
         for batch in iter(lambda: list(itertools.islice(requests, 500)), []):
             statuses.update(pool.map(send, batch))
-            memory.append(round(server.memory() / 2**20, 1))
+            memory_mib.append(round(server.resident_bytes() / 2**20, 1))
     hangs = statuses.pop("hang", 0)
     return {
         "requests": count,
         "answers": dict(sorted(statuses.items())),
-        "faults": sum(many for status, many in statuses.items() if status.startswith("5")),
+        "faults": sum(times for status, times in statuses.items() if status.startswith("5")),
         "hangs": hangs,
         "serves_on": server.get("/ready")["status"] == "ready",
-        "memory_mb": memory,
-        "growth_after_the_first_quarter": growth(memory[len(memory) // 4 :]),
+        "memory_mb": memory_mib,
+        "growth_after_the_first_quarter": growth(memory_mib[len(memory_mib) // 4 :]),
     }

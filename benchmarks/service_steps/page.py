@@ -1,4 +1,4 @@
-"""The page in Chromium: when hits are drawn, and how much the page has."""
+"""The search page in Chromium: when hits are drawn, and how many bytes the page loads."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 from retrieval.errors import MissingDependency
 from service_steps.processes import Server
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
-# Of the newest search: when its answer was whole, and when a frame with its hits had been drawn.
+# Of the newest search: milliseconds from the last byte of its answer until its hits were drawn.
 WATCH = """
 window.drawn = 0;
 new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
   if (document.querySelector('.hit')) window.drawn = performance.now();
 }))).observe(document.getElementById('hits'), { childList: true });
 """
-TIMES = """
+MEASURE = """
 const answers = performance.getEntriesByType('resource')
   .filter((one) => one.name.endsWith('/search') && one.responseEnd > 0);
 const last = answers.at(-1);
@@ -31,10 +31,10 @@ return last && window.drawn > last.responseEnd ? window.drawn - last.responseEnd
 """
 
 
-def drawing(server: Server, queries: Sequence[str]) -> Any:
-    """Milliseconds from an answer's last byte until its hits are drawn, query by query."""
+def drawing_latencies(server: Server, queries: Sequence[str]) -> Any:
+    """Milliseconds from the last byte of each query's answer until its hits are drawn."""
     base = f"http://localhost:{server.port}/"
-    with browsing() as browser:
+    with chromium() as browser:
         browser.get(base)
         browser.execute_script(WATCH)
         box = browser.find_element("id", "query")
@@ -43,11 +43,20 @@ def drawing(server: Server, queries: Sequence[str]) -> Any:
             box.clear()
             browser.execute_script("performance.clearResourceTimings(); window.drawn = 0;")
             box.send_keys(query)
-            milliseconds.append(_found(browser))
-        events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
-    asked = {one["requestId"]: one["request"]["url"] for one in _of(events, "requestWillBeSent")}
-    own = {id for id, url in asked.items() if url.startswith(base) and "/v1/" not in url}
-    files = [one for one in _of(events, "loadingFinished") if one["requestId"] in own]
+            milliseconds.append(_wait_for_hits(browser))
+        events = [
+            json.loads(event["message"])["message"] for event in browser.get_log("performance")
+        ]
+    urls = {
+        event["requestId"]: event["request"]["url"]
+        for event in _params_of(events, "requestWillBeSent")
+    }
+    page_requests = {id for id, url in urls.items() if url.startswith(base) and "/v1/" not in url}
+    files = [
+        event
+        for event in _params_of(events, "loadingFinished")
+        if event["requestId"] in page_requests
+    ]
     return {
         "queries": len(queries),
         "ms_after_the_answer": {
@@ -55,26 +64,30 @@ def drawing(server: Server, queries: Sequence[str]) -> Any:
             "most": round(max(milliseconds), 1),
         },
         "files": len(files),
-        "bytes_of_files": round(sum(one["encodedDataLength"] for one in files)),
+        "bytes_of_files": round(sum(event["encodedDataLength"] for event in files)),
     }
 
 
-def _of(events: Sequence[Any], what: str) -> list[Any]:
-    return [one["params"] for one in events if one["method"] == f"Network.{what}"]
+def _params_of(events: Sequence[Any], kind: str) -> list[Any]:
+    """The parameters of the network events of one kind."""
+    return [event["params"] for event in events if event["method"] == f"Network.{kind}"]
 
 
-def _found(browser: Any) -> float:
-    end = time.monotonic() + PATIENCE_S
+def _wait_for_hits(browser: Any) -> float:
+    """Milliseconds until the newest search's hits were drawn, once typing has settled."""
+    end = time.monotonic() + TIMEOUT_S
     while time.monotonic() < end:
-        time.sleep(0.5)  # until nothing is typed any more, and what late interaction matched is in
-        if (taken := browser.execute_script(TIMES)) is not None:
-            return float(taken)
-    raise RuntimeError(f"no hits were drawn within {PATIENCE_S:g} s")
+        time.sleep(
+            0.5
+        )  # until the last keystroke's search and its late-interaction highlights are in
+        if (elapsed_ms := browser.execute_script(MEASURE)) is not None:
+            return float(elapsed_ms)
+    raise RuntimeError(f"no hits were drawn within {TIMEOUT_S:g} s")
 
 
 @contextmanager
-def browsing() -> Iterator[Any]:
-    """Chromium without a window.
+def chromium() -> Iterator[Any]:
+    """Headless Chromium.
 
     Raises:
         MissingDependency: Chromium, its driver or selenium is not installed.

@@ -1,4 +1,4 @@
-"""Embeddings over HTTP, against other servers that speak OpenAI's form."""
+"""Embeddings over HTTP, beside other servers with OpenAI's interface."""
 
 from __future__ import annotations
 
@@ -11,78 +11,87 @@ from urllib.parse import urlsplit
 
 from retrieval.errors import InputError
 from service_steps.processes import Server
-from service_steps.rounds import by_clients
-from service_steps.speed import AT_ONCE, EMBEDDERS, calls_of
+from service_steps.rounds import call_from_clients
+from service_steps.speed import EMBEDDING_CLIENTS, TEXTS_PER_CALL, calls_and_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a server answers.
+    """An endpoint of a server.
 
     Attributes:
         server: its process and port.
-        path: what stands before `/models` and `/embeddings` there.
+        path: the prefix of `/models` and `/embeddings`.
     """
 
     server: Server
     path: str
 
     def model(self) -> str:
-        """The first that it names."""
+        """The first model that the server lists."""
         return str(self.server.get(f"{self.path}/models")["data"][0]["id"])
 
     def embed(self, model: str, texts: Sequence[str]) -> Any:
-        """What it answers to a request for embeddings."""
+        """The answer to a request for embeddings."""
         body = {"model": model, "input": texts, "encoding_format": "base64"}
         return self.server.ask("POST", f"{self.path}/embeddings", body)
 
 
-def peer(told: str) -> tuple[str, Peer]:
-    """What `--peer` names: `NAME=PID=URL`, the URL being what OpenAI's clients call `base_url`.
+def parse_peer(argument: str) -> tuple[str, Peer]:
+    """Parse an argument of `--peer`: `NAME=PID=URL`, with the `base_url` of OpenAI's clients.
 
     Raises:
-        InputError: it has another form, or the server is on another machine.
+        InputError: the argument has another form, or the server is on another machine.
     """
-    name, _, rest = told.partition("=")
+    name, _, rest = argument.partition("=")
     pid, _, url = rest.partition("=")
-    place = urlsplit(url)
-    if not pid.isdigit() or place.scheme != "http" or place.hostname != "127.0.0.1":
-        raise InputError(f"--peer {told!r} is none; give NAME=PID=http://127.0.0.1:PORT/PATH")
-    return name, Peer(Server(int(pid), place.port or 80), place.path.rstrip("/"))
+    parts = urlsplit(url)
+    if not pid.isdigit() or parts.scheme != "http" or parts.hostname != "127.0.0.1":
+        raise InputError(f"--peer {argument!r} is none; give NAME=PID=http://127.0.0.1:PORT/PATH")
+    return name, Peer(Server(int(pid), parts.port or 80), parts.path.rstrip("/"))
 
 
-def against(peers: Mapping[str, Peer], texts: Sequence[str], rounds: int) -> Any:
-    """Tokens a second of each, in rounds in which they take turns, each in every place.
+def compare_servers(peers: Mapping[str, Peer], texts: Sequence[str], rounds: int) -> Any:
+    """Throughput of each server, in rounds in which all take turns and each takes every position.
 
-    The first round does not count.
+    The first round is a warmup and is not counted.
     """
-    calls, tokens = calls_of(texts)
-    asking = {name: _asking(one) for name, one in peers.items()}
+    calls, tokens = calls_and_tokens(texts)
+    embed_calls = {name: _embed_call(server) for name, server in peers.items()}
     names = list(peers)
-    found: dict[str, list[Any]] = {name: [] for name in names}
+    rounds_of: dict[str, list[Any]] = {name: [] for name in names}
     for number in range(rounds + 1):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            found[name].append(by_clients(peers[name].server, calls, EMBEDDERS, asking[name]))
+        offset = number % len(names)
+        for name in names[offset:] + names[:offset]:
+            rounds_of[name].append(
+                call_from_clients(peers[name].server, calls, EMBEDDING_CLIENTS, embed_calls[name])
+            )
     return {
-        "clients": EMBEDDERS,
-        "texts_of_a_call": AT_ONCE,
+        "clients": EMBEDDING_CLIENTS,
+        "texts_of_a_call": TEXTS_PER_CALL,
         "tokens_of_a_round": tokens,
         "rounds": rounds,
-        "servers": {name: _shown(found[name][1:], tokens) for name in names},
+        "servers": {name: _medians(rounds_of[name][1:], tokens) for name in names},
     }
 
 
-def _asking(one: Peer) -> Callable[[Sequence[str]], Any]:
-    return partial(one.embed, one.model())
+def _embed_call(server: Peer) -> Callable[[Sequence[str]], Any]:
+    """A function that embeds texts by the server's first model."""
+    return partial(server.embed, server.model())
 
 
-def _shown(rounds: Sequence[Any], tokens: int) -> Any:
-    def median(of: Callable[[Any], float]) -> float:
-        return statistics.median(map(of, rounds))
+def _medians(rounds: Sequence[Any], tokens: int) -> Any:
+    """Medians over a server's rounds."""
+
+    def median(value_of: Callable[[Any], float]) -> float:
+        return statistics.median(map(value_of, rounds))
 
     return {
-        "tokens_per_second": round(median(lambda one: tokens / one["whole"])),
-        "ms_of_a_call": round(median(lambda one: 1000 * statistics.median(one["seconds"])), 1),
-        "processor_us_of_a_token": round(median(lambda one: 1e6 * one["processor"] / tokens), 1),
+        "tokens_per_second": round(median(lambda round_: tokens / round_["whole"])),
+        "ms_of_a_call": round(
+            median(lambda round_: 1000 * statistics.median(round_["seconds"])), 1
+        ),
+        "processor_us_of_a_token": round(
+            median(lambda round_: 1e6 * round_["processor"] / tokens), 1
+        ),
     }

@@ -1,4 +1,4 @@
-"""A server as a process, and the library in another one."""
+"""The server and the library, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,59 +16,59 @@ from typing import Any
 
 
 class Server:
-    """A process that answers requests on a port of this machine."""
+    """A server process of this machine, and requests to it."""
 
     def __init__(self, pid: int, port: int) -> None:
         self.pid, self.port = pid, port
         self.local = threading.local()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer, over a connection that each thread keeps."""
+        """The answer to a request, over a connection that each thread keeps open."""
         data = None if body is None else json.dumps(body).encode()
         connection = getattr(self.local, "connection", None)
         if connection is not None:
             try:
-                answer, got = self._asked(connection, method, path, data)
+                response, content = self._send(connection, method, path, data)
             except (http.client.RemoteDisconnected, ConnectionError):
                 connection = None  # it was idle for too long, and the server closed it
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
             self.local.connection = connection
-            answer, got = self._asked(connection, method, path, data)
-        if answer.status != 200:
-            raise RuntimeError(f"{method} {path}: {answer.status} {got[:300]!r}")
-        return json.loads(got)
+            response, content = self._send(connection, method, path, data)
+        if response.status != 200:
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
+        return json.loads(content)
 
-    def _asked(
+    def _send(
         self, connection: http.client.HTTPConnection, method: str, path: str, data: bytes | None
     ) -> tuple[http.client.HTTPResponse, bytes]:
         connection.request(method, path, data, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        return answer, answer.read()
+        response = connection.getresponse()
+        return response, response.read()
 
     def get(self, path: str) -> Any:
-        """The answer to GET."""
+        """The answer to a GET request."""
         return self.ask("GET", path)
 
-    def memory(self) -> int:
-        """Bytes that are resident."""
+    def resident_bytes(self) -> int:
+        """Resident memory of the process in bytes."""
         pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
-    def processor(self) -> float:
-        """Seconds that it took of the processor."""
-        return processor_of(self.pid)
+    def cpu_seconds(self) -> float:
+        """CPU seconds of the process so far."""
+        return cpu_seconds_of(self.pid)
 
 
-def processor_of(pid: int) -> float:
-    """Seconds that a process took of the processor."""
+def cpu_seconds_of(pid: int) -> float:
+    """User and system seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Server]:
-    """`retrieval serve`, ready; killed at the end, if it was not before."""
+    """Run `retrieval serve` until it is ready; killed at the end, if not before."""
     command = [sys.executable, "-m", "retrieval", "serve", "--index", str(folder), "--port", "0"]
     process = subprocess.Popen(
         [*command, *options],
@@ -80,7 +80,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         line = process.stderr.readline()
         if " at http://" not in line:
             raise RuntimeError(line + process.stderr.read())
-        # What it writes later is read, so that it never waits for room in the pipe.
+        # Its log is read on, so that it never blocks on a full pipe.
         threading.Thread(target=process.stderr.read, daemon=True).start()
         port = int(line.split("http://127.0.0.1:")[1].split("/")[0])
         server = Server(process.pid, port)
@@ -92,7 +92,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         process.wait()
 
 
-LIBRARY = """
+LIBRARY_PROGRAM = """
 import json, sys, threading, time
 from retrieval import Index
 index = Index.open(sys.argv[1])
@@ -124,9 +124,13 @@ for line in sys.stdin:
 
 @contextmanager
 def library(folder: Path) -> Iterator[Callable[[str, Sequence[Any], int], Any]]:
-    """The library in a process of its own: what, of which items, by how many threads."""
+    """Run the library in a process of its own.
+
+    Gives a function of a kind of call (`search`, `embed`), its arguments, and a number of threads,
+    which returns the seconds of each call, of all together, and of the CPU.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-c", LIBRARY, str(folder)],
+        [sys.executable, "-c", LIBRARY_PROGRAM, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -134,8 +138,8 @@ def library(folder: Path) -> Iterator[Callable[[str, Sequence[Any], int], Any]]:
     assert process.stdin is not None and process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
 
-    def ask(what: str, items: Sequence[Any], threads: int) -> Any:
-        stdin.write(json.dumps([what, items, threads]) + "\n")
+    def ask(kind: str, items: Sequence[Any], threads: int) -> Any:
+        stdin.write(json.dumps([kind, items, threads]) + "\n")
         stdin.flush()
         return json.loads(stdout.readline())
 

@@ -1,4 +1,4 @@
-"""Clients that ask at once, and rounds that take turns."""
+"""Concurrent clients, and alternating rounds."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ from typing import Any
 from service_steps.processes import Server
 
 
-def by_clients(
+def call_from_clients(
     server: Server, items: Sequence[Any], clients: int, work: Callable[[Any], object]
 ) -> Any:
-    """Seconds of each item and of all, and those that the server took of the processor."""
+    """Call `work` on each item, from so many threads at once.
+
+    Returns the seconds of each call and of all together, and the CPU seconds of the server.
+    """
 
     def timed(item: Any) -> float:
-        began = time.perf_counter()
+        started = time.perf_counter()
         work(item)
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
-    began, processor = time.perf_counter(), server.processor()
+    started, cpu_before = time.perf_counter(), server.cpu_seconds()
     with ThreadPoolExecutor(clients) as pool:
         seconds = list(pool.map(timed, items))
     return {
         "seconds": seconds,
-        "whole": time.perf_counter() - began,
-        "processor": server.processor() - processor,
+        "whole": time.perf_counter() - started,
+        "processor": server.cpu_seconds() - cpu_before,
     }
 
 
-def in_turns(rounds: int, first: Callable[[int], Any], second: Callable[[int], Any]) -> list[Any]:
-    """The pairs of rounds, of which each begins with the other one; the first does not count."""
+def alternate(rounds: int, first: Callable[[int], Any], second: Callable[[int], Any]) -> list[Any]:
+    """The results of both functions in each round. They swap order from round to round.
+
+    Each gets the number of the round; the first round is a warmup and is left out.
+    """
     pairs = []
     for number in range(rounds + 1):
         if number % 2:
@@ -44,17 +50,17 @@ def in_turns(rounds: int, first: Callable[[int], Any], second: Callable[[int], A
 
 
 def medians(pairs: Sequence[Sequence[float]]) -> list[float]:
-    """Of the first of the pairs, and of the second."""
-    return [statistics.median(one) for one in zip(*pairs, strict=True)]
+    """The median of the first numbers of the pairs, and that of the second."""
+    return [statistics.median(values) for values in zip(*pairs, strict=True)]
 
 
 def ratio(pairs: Sequence[Sequence[float]]) -> float:
-    """The first's median over the second's."""
+    """The median of the first numbers divided by that of the second."""
     first, second = medians(pairs)
     return round(first / second, 3)
 
 
 def growth(memory: Sequence[float]) -> float:
-    """The last fifth's median over the first fifth's, less one."""
+    """Relative growth from the first fifth's median to the last fifth's."""
     part = max(1, len(memory) // 5)
     return round(statistics.median(memory[-part:]) / statistics.median(memory[:part]) - 1, 3)

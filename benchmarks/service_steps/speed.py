@@ -1,4 +1,4 @@
-"""Over HTTP against the library, in rounds that take turns."""
+"""Throughput and latency over HTTP, beside the library, in alternating rounds."""
 
 from __future__ import annotations
 
@@ -9,78 +9,78 @@ from typing import Any
 from retrieval.encoders import load_encoder
 from retrieval.service.scoring import count_tokens
 from service_steps.processes import Server
-from service_steps.rounds import by_clients, in_turns, medians, ratio
+from service_steps.rounds import alternate, call_from_clients, medians, ratio
 
-CLIENTS, EMBEDDERS, CALLS, AT_ONCE = 16, 4, 16, 16
+CLIENTS, EMBEDDING_CLIENTS, CALLS, TEXTS_PER_CALL = 16, 4, 16, 16
 
 
-def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, count: int) -> Any:
-    """Search over HTTP against the library, each by so many clients at once."""
+def search(server: Server, in_library: Any, queries: Sequence[str], rounds: int, count: int) -> Any:
+    """Search over HTTP and in the library, each from `CLIENTS` threads at once."""
 
-    def some(number: int) -> list[str]:
-        return [queries[(number * count + at) % len(queries)] for at in range(count)]
+    def queries_of_round(number: int) -> list[str]:
+        return [queries[(number * count + offset) % len(queries)] for offset in range(count)]
 
-    pairs = in_turns(
+    pairs = alternate(
         rounds,
-        lambda number: by_clients(
+        lambda number: call_from_clients(
             server,
-            some(number),
+            queries_of_round(number),
             CLIENTS,
             lambda query: server.ask(
                 "POST", "/v1/indexes/default/search", {"query": query, "k": 10}
             ),
         ),
-        lambda number: inside("search", some(number), CLIENTS),
+        lambda number: in_library("search", queries_of_round(number), CLIENTS),
     )
-    p50 = [[1000 * statistics.median(one["seconds"]) for one in pair] for pair in pairs]
-    rate = [[count / one["whole"] for one in pair] for pair in pairs]
-    processor = [[1000 * one["processor"] / count for one in pair] for pair in pairs]
+    p50_ms = [[1000 * statistics.median(result["seconds"]) for result in pair] for pair in pairs]
+    queries_per_s = [[count / result["whole"] for result in pair] for pair in pairs]
+    cpu_ms = [[1000 * result["processor"] / count for result in pair] for pair in pairs]
     return {
         "passages": server.get("/v1/indexes/default/status")["passages"],
         "clients": CLIENTS,
         "queries_of_a_round": count,
         "rounds": rounds,
-        "p50_ms": [round(one, 1) for one in medians(p50)],
-        "queries_per_second": [round(one, 2) for one in medians(rate)],
-        "processor_ms_of_a_query": [round(one, 1) for one in medians(processor)],
-        "p50_ratio": ratio(p50),
-        "throughput_ratio": ratio(rate),
+        "p50_ms": [round(value, 1) for value in medians(p50_ms)],
+        "queries_per_second": [round(value, 2) for value in medians(queries_per_s)],
+        "processor_ms_of_a_query": [round(value, 1) for value in medians(cpu_ms)],
+        "p50_ratio": ratio(p50_ms),
+        "throughput_ratio": ratio(queries_per_s),
         "of_each": "HTTP first, the library second",
     }
 
 
-def calls_of(texts: Sequence[str]) -> tuple[list[list[str]], int]:
-    """A round's calls, and how many tokens their texts have, special ones not counted."""
-    texts = texts[: CALLS * AT_ONCE]
-    calls = [list(texts[at : at + AT_ONCE]) for at in range(0, len(texts), AT_ONCE)]
+def calls_and_tokens(texts: Sequence[str]) -> tuple[list[list[str]], int]:
+    """The calls of a round, and the number of tokens in them, special tokens left out."""
+    texts = texts[: CALLS * TEXTS_PER_CALL]
+    calls = [list(texts[at : at + TEXTS_PER_CALL]) for at in range(0, len(texts), TEXTS_PER_CALL)]
     encoder = load_encoder()
     return calls, sum(count_tokens(encoder, call) for call in calls)
 
 
-def embeddings(server: Server, inside: Any, texts: Sequence[str], rounds: int) -> Any:
-    """Embeddings over HTTP against the encoder, in calls of the same texts."""
-    calls, tokens = calls_of(texts)
-    pairs = in_turns(
+def embeddings(server: Server, in_library: Any, texts: Sequence[str], rounds: int) -> Any:
+    """Embeddings over HTTP and by the encoder, in calls of the same texts."""
+    calls, tokens = calls_and_tokens(texts)
+    pairs = alternate(
         rounds,
-        lambda number: by_clients(
+        lambda number: call_from_clients(
             server,
             calls,
-            EMBEDDERS,
+            EMBEDDING_CLIENTS,
             lambda call: server.ask(
                 "POST", "/v1/embeddings", {"input": call, "encoding_format": "base64"}
             ),
         ),
-        lambda number: inside("embed", calls, EMBEDDERS),
+        lambda number: in_library("embed", calls, EMBEDDING_CLIENTS),
     )
-    rate = [[tokens / one["whole"] for one in pair] for pair in pairs]
-    processor = [[1e6 * one["processor"] / tokens for one in pair] for pair in pairs]
+    tokens_per_s = [[tokens / result["whole"] for result in pair] for pair in pairs]
+    cpu_us = [[1e6 * result["processor"] / tokens for result in pair] for pair in pairs]
     return {
-        "clients": EMBEDDERS,
-        "texts_of_a_call": AT_ONCE,
+        "clients": EMBEDDING_CLIENTS,
+        "texts_of_a_call": TEXTS_PER_CALL,
         "tokens_of_a_round": tokens,
         "rounds": rounds,
-        "tokens_per_second": [round(one) for one in medians(rate)],
-        "processor_us_of_a_token": [round(one, 1) for one in medians(processor)],
-        "ratio": ratio(rate),
+        "tokens_per_second": [round(value) for value in medians(tokens_per_s)],
+        "processor_us_of_a_token": [round(value, 1) for value in medians(cpu_us)],
+        "ratio": ratio(tokens_per_s),
         "of_each": "HTTP first, the library second",
     }

@@ -1,14 +1,14 @@
-"""What a search costs the coordinator, over shards that have their answers ready."""
+"""What a search costs the coordinator, over stub shards with prepared answers."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from timing import percentile
 
 from retrieval.index.encoder import PRECOMPUTED, EncoderSlot
 from retrieval.index.reading.runs import Proposal
@@ -26,38 +26,38 @@ from retrieval.types import Encoder, Hit, LateOptions, Passage
 
 COUNTS = (100, 1000)
 QUERY = "how does a reader keep the generation that it opened"
-SEARCHES = 50
+SEARCHES, WARMUP = 50, 5
 PASSAGES = 2000
-"""Of a shard: candidates are the best of so many scores, as they are drawn."""
+"""Of a shard. Candidates are the best of as many random scores."""
 
-DENSE, TOKEN = 384, 96
+DENSE_DIM, TOKEN_DIM = 384, 96
 DEPTH = 100
 
 
 class StubShards:
-    """Shards whose answers are ready, as they would come over the wire.
+    """Shards whose answers are prepared, encoded as they would come over the wire.
 
     Attributes:
         numbers: see `Shards`.
         total: see `Shards`.
         received: bytes of all answers.
-        sent: bytes of the questions, to each shard.
-        own: processor seconds that the stubs took, which are no cost of the coordinator's.
+        sent: bytes of all requests, summed over the shards.
+        stub_cpu_s: CPU seconds of the stubs, which are no cost of the coordinator's.
     """
 
     def __init__(self, count: int) -> None:
         self.numbers = range(count)
         self.total = count
         self.received = self.sent = 0
-        self.own = 0.0
-        drawn = np.random.default_rng(7)
-        first = fair_share(DEPTH, count)
-        common = drawn.normal(size=(count, PASSAGES)).astype(np.float32)
+        self.stub_cpu_s = 0.0
+        rng = np.random.default_rng(7)
+        depth = fair_share(DEPTH, count)
+        common = rng.normal(size=(count, PASSAGES)).astype(np.float32)
         self._scores = [
-            [0.6 * common[n] + drawn.normal(size=PASSAGES).astype(np.float32) for _ in range(3)]
+            [0.6 * common[n] + rng.normal(size=PASSAGES).astype(np.float32) for _ in range(3)]
             for n in range(count)
         ]
-        self._shares = [self._proposed(number, first) for number in range(count)]
+        self._proposals = [self._propose(number, depth) for number in range(count)]
 
     def ask(
         self,
@@ -69,36 +69,39 @@ class StubShards:
         if meanwhile is not None:
             meanwhile()
         contents: dict[int, Content] = {}
-        for arguments in given.values():  # what is one and the same for all is made once
+        # Arguments that all shards share are encoded once, as the router does it.
+        for arguments in given.values():
             if id(arguments) not in contents:
                 contents[id(arguments)] = Content.of(Ask(1, method, arguments))
-        began = time.process_time()
-        blobs = {number: self._answer(number, method, own) for number, own in given.items()}
-        self.received += sum(map(len, blobs.values()))
-        self.sent += sum(len(contents[id(own)].data) for own in given.values())
-        self.own += time.process_time() - began
-        return {number: decoded(blob) for number, blob in blobs.items()}
+        started = time.process_time()
+        answers = {
+            number: self._answer(number, method, arguments) for number, arguments in given.items()
+        }
+        self.received += sum(map(len, answers.values()))
+        self.sent += sum(len(contents[id(arguments)].data) for arguments in given.values())
+        self.stub_cpu_s += time.process_time() - started
+        return {number: decoded(answer) for number, answer in answers.items()}
 
-    def _answer(self, number: int, method: str, given: Arguments) -> bytes:
+    def _answer(self, number: int, method: str, arguments: Arguments) -> bytes:
         match method:
             case "counts":
                 return _COUNTS
             case "propose":
-                first = given[-2]
-                return self._shares[number] if first < DEPTH else self._proposed(number, first)
+                depth = arguments[-2]
+                return self._proposals[number] if depth < DEPTH else self._propose(number, depth)
             case "described":
-                place = f"folder/{number}/document-"
-                ids = sorted(given[-1])
-                rows = [(f"{place}{id}.md", 0, 997 * id, id) for id in ids]
+                prefix = f"folder/{number}/document-"
+                ids = sorted(arguments[-1])
+                rows = [(f"{prefix}{id}.md", 0, 997 * id, id) for id in ids]
                 return encoded(packed_descriptions(ids, rows))
             case "shown":
-                hits = {id: _hit(number, id) for id in given[0]}
+                hits = {id: _hit(number, id) for id in arguments[0]}
                 return encoded((hits, [], {})) if hits else _NOTHING
         return _NOTHING
 
-    def _proposed(self, number: int, first: int) -> bytes:
+    def _propose(self, number: int, depth: int) -> bytes:
         scores = np.stack(self._scores[number])
-        ranked = np.argsort(-scores, axis=1)[:, :first]
+        ranked = np.argsort(-scores, axis=1)[:, :depth]
         ids = np.unique(ranked)
         proposal = Proposal(
             ids.astype(np.int64),
@@ -112,7 +115,7 @@ class StubShards:
 
 
 class StubCollection(Collection):
-    """A collection of such shards."""
+    """A collection of stub shards."""
 
     def __init__(self, count: int) -> None:
         self.url = "stub://"
@@ -121,8 +124,8 @@ class StubCollection(Collection):
             encoder_name="stub",
             encoder_source=PRECOMPUTED,
             fingerprint="",
-            dense_dim=DENSE,
-            token_dim=TOKEN,
+            dense_dim=DENSE_DIM,
+            token_dim=TOKEN_DIM,
             passage_tokens=256,
             late=LateOptions(),
             long_context=False,
@@ -139,52 +142,52 @@ class StubCollection(Collection):
 
     @property
     def generation(self) -> int:
-        """As of an index."""
+        """Always the first."""
         return 1
 
     @property
     def encoder(self) -> Encoder:
-        """None is needed."""
+        """Never used, since queries come with their vectors."""
         return self._encoder.get()
 
     def status(self) -> ShardedStatus:
-        """Not asked for."""
+        """Not needed here."""
         raise NotImplementedError
 
     def refresh(self) -> bool:
-        """There is one generation."""
+        """Never finds a newer generation."""
         return False
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 def coordinator() -> dict[str, Any]:
-    """By number of shards: milliseconds of processor time, and bytes, of a search for ten hits.
+    """CPU milliseconds and bytes of a search for ten hits, by number of shards.
 
-    Their words are not marked, which is no matter of shards.
+    Highlights are left out, since they do not depend on the number of shards.
     """
-    drawn = np.random.default_rng(1)
-    vector = drawn.normal(size=DENSE).astype(np.float32)
-    tokens = drawn.normal(size=(16, TOKEN)).astype(np.float32)
-    found: dict[str, Any] = {}
-    for count in COUNTS:
-        collection = StubCollection(count)
+    rng = np.random.default_rng(1)
+    vector = rng.normal(size=DENSE_DIM).astype(np.float32)
+    tokens = rng.normal(size=(16, TOKEN_DIM)).astype(np.float32)
+    result: dict[str, Any] = {}
+    for shard_count in COUNTS:
+        collection = StubCollection(shard_count)
         shards = collection.shards
-        spent = []
-        for _ in range(SEARCHES + 5):
-            shards.own = shards.received = shards.sent = 0
-            began = time.process_time()
+        cpu_ms = []
+        for _ in range(WARMUP + SEARCHES):
+            shards.stub_cpu_s = shards.received = shards.sent = 0
+            started = time.process_time()
             hits = collection.search(QUERY, vector=vector, tokens=tokens, highlights=False)
-            spent.append(1000 * (time.process_time() - began - shards.own))
+            cpu_ms.append(1000 * (time.process_time() - started - shards.stub_cpu_s))
             assert len(hits) == 10
-        found[str(count)] = {
-            "median_ms": statistics.median(spent[5:]),
-            "p95_ms": float(np.quantile(spent[5:], 0.95)),
+        result[str(shard_count)] = {
+            "median_ms": percentile(cpu_ms[WARMUP:], 50),
+            "p95_ms": percentile(cpu_ms[WARMUP:], 95),
             "received_bytes": shards.received,
-            "sent_bytes_to_each": shards.sent // count,
+            "sent_bytes_to_each": shards.sent // shard_count,
         }
-    return found
+    return result
 
 
 def _hit(number: int, id: int) -> Hit:

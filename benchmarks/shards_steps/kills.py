@@ -1,4 +1,4 @@
-"""Replicas killed while a served collection is searched: what is answered, and how soon."""
+"""Replicas are killed while a served collection is searched: correctness, and time to recover."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ DOCUMENTS = 300
 SHARDS, REPLICAS = 3, 2
 QUERIES = 20
 KILLS = 40
-"""By SIGKILL. Every fourth takes both replicas of a shard."""
+"""By SIGKILL. Every fourth kills both replicas of a shard."""
 
-WAIT_S = 60.0
+RESTART_TIMEOUT_S = 60.0
 
 
 def kills(folder: str) -> dict[str, Any]:
-    """How many searches were refused and how many ranked wrong; seconds until all is answered."""
+    """Counts of refused and of wrongly ranked searches; seconds from a kill to an answer."""
     (collection,) = load(folder, None)
     work = Path(tempfile.mkdtemp())
     try:
-        return _killed(
+        return _search_under_kills(
             work,
             list(itertools.islice(collection.documents, DOCUMENTS)),
             [collection.queries[id] for id in sorted(collection.queries)[:QUERIES]],
@@ -46,46 +46,49 @@ def kills(folder: str) -> dict[str, Any]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _killed(work: Path, documents: list[Any], texts: list[str]) -> dict[str, Any]:
+def _search_under_kills(work: Path, documents: list[Any], queries: list[str]) -> dict[str, Any]:
+    """Kill replicas of a served collection one after another, and search until answered."""
     url, cache, encoder = f"file://{work}/storage", work / "cache", load_encoder()
     with ShardedIndex.create(url, shards=SHARDS, encoder=encoder, cache=cache) as built:
         built.add(documents)
     with Index.create(work / "one", encoder=encoder) as one:
         one.add(documents)
-        expected = {text: _ranked(one, text) for text in texts}
-    made: list[ProcessHosts] = []
+        expected = {query: _ranking(one, query) for query in queries}
+    process_hosts: list[ProcessHosts] = []
 
-    def hosts(place: Place) -> ProcessHosts:
-        made.append(ProcessHosts(place))
-        return made[0]
+    def make_hosts(place: Place) -> ProcessHosts:
+        process_hosts.append(ProcessHosts(place))
+        return process_hosts[0]
 
-    drawn = random.Random(24)
+    rng = random.Random(24)
     wrong = refused = searches = 0
-    resumed: list[float] = []
-    with ServedCollection(url, hosts, replicas=REPLICAS, encoder=encoder, cache=cache) as served:
-        everybody = [one for several in served._keeper.sets.values() for one in several.replicas]
-        for number in range(KILLS):
-            _until(everybody)
-            shard = drawn.randrange(SHARDS)
-            copies = range(REPLICAS) if number % 4 == 3 else [drawn.randrange(REPLICAS)]
-            for copy in copies:
-                pid = made[0].process(shard % made[0].groups(SHARDS), copy).pid
+    recovery_s: list[float] = []
+    with ServedCollection(
+        url, make_hosts, replicas=REPLICAS, encoder=encoder, cache=cache
+    ) as served:
+        replicas = [one for several in served._keeper.sets.values() for one in several.replicas]
+        for kill_number in range(KILLS):
+            _wait_until_alive(replicas)
+            shard = rng.randrange(SHARDS)
+            replica_numbers = range(REPLICAS) if kill_number % 4 == 3 else [rng.randrange(REPLICAS)]
+            for replica in replica_numbers:
+                pid = process_hosts[0].process(shard % process_hosts[0].groups(SHARDS), replica).pid
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
             answered = False
             while not answered:
                 searches += 1
-                text = drawn.choice(texts)
+                query = rng.choice(queries)
                 try:
-                    wrong += _ranked(served, text) != expected[text]
+                    wrong += _ranking(served, query) != expected[query]
                     answered = True
                 except ShardUnavailable:
                     refused += 1
                     time.sleep(0.05)
-            resumed.append(time.monotonic() - killed)
-    both = resumed[3::4]
-    single = [one for place, one in enumerate(resumed) if place % 4 != 3]
+            recovery_s.append(time.monotonic() - killed)
+    both_killed_s = recovery_s[3::4]
+    one_killed_s = [seconds for kill, seconds in enumerate(recovery_s) if kill % 4 != 3]
     return {
         "kills": KILLS,
         "shards": SHARDS,
@@ -94,23 +97,26 @@ def _killed(work: Path, documents: list[Any], texts: list[str]) -> dict[str, Any
         "ranked_wrong": wrong,
         "refused": refused,
         "seconds_until_answered": {
-            "one replica killed": _spread(single),
-            "both killed": _spread(both),
+            "one replica killed": _spread(one_killed_s),
+            "both killed": _spread(both_killed_s),
         },
     }
 
 
-def _until(everybody: list[Any]) -> None:
-    began = time.monotonic()
-    while not all(one.alive for one in everybody):
-        if time.monotonic() - began > WAIT_S:
+def _wait_until_alive(replicas: list[Any]) -> None:
+    """Wait until every killed replica was started again."""
+    started = time.monotonic()
+    while not all(replica.alive for replica in replicas):
+        if time.monotonic() - started > RESTART_TIMEOUT_S:
             raise RuntimeError("a replica was not started again")
         time.sleep(0.05)
 
 
-def _ranked(index: Searching, text: str) -> list[tuple[str, int]]:
-    return [(hit.document_id, hit.passage.ordinal) for hit in index.search(text)]
+def _ranking(index: Searching, query: str) -> list[tuple[str, int]]:
+    """Document and passage of each hit, best first."""
+    return [(hit.document_id, hit.passage.ordinal) for hit in index.search(query)]
 
 
 def _spread(values: list[float]) -> dict[str, float]:
+    """Median and maximum."""
     return {"median": statistics.median(values), "most": max(values)}

@@ -1,4 +1,4 @@
-"""How far the ranking of a collection in shards is that of one index."""
+"""How closely the ranking of a collection in shards follows that of one index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from index_size import Remembering
+from index_size import CachingEncoder
 
 from retrieval.eval import Collection, load, means
 from retrieval.eval.datasets.collection import Documents
@@ -23,8 +23,8 @@ from retrieval.sharded import ShardedIndex
 from retrieval.types import RETRIEVERS, Document, Hit, LateOptions
 
 MEASURE = "nDCG@10"
-Ranked = dict[str, dict[str, list[Hit]]]
-"""By retriever and query, the hits."""
+Rankings = dict[str, dict[str, list[Hit]]]
+"""Hits by retriever and query id."""
 
 K = 10
 DEPTH = 100
@@ -34,63 +34,65 @@ SETTINGS = {
     "compressed": LateOptions(exact_passages=0),
 }
 KINDS = 5
-"""Documents are of so many kinds; a search with a filter is among those of two."""
+"""Number of document kinds. A filtered search admits two of them."""
 
 FILTER = "kind in [1, 3]"
-LATER = ("filtered", "changed", "compacted")
-"""What is compared beside the plain searches, see `life`."""
+PHASES = ("filtered", "changed", "compacted")
+"""What is compared beside plain searches; see `run_phases`."""
 
 
 def ranking(
     folders: Sequence[str], counts: Sequence[int], settings: Sequence[str], most: int | None
 ) -> dict[str, Any]:
-    """By collection, setting, number of shards and retriever, how rankings compare.
+    """How rankings compare, by collection, setting, number of shards and retriever.
 
     Args:
-        folders: of the collections.
-        counts: of shards.
-        settings: of `SETTINGS`.
-        most: of so many queries of each collection, evenly over their sorted ids; None is all.
+        folders: the collections.
+        counts: numbers of shards.
+        settings: names of `SETTINGS`.
+        most: queries of a collection, at most, evenly spread over their sorted ids; None for all.
     """
-    encoder = Remembering()
-    found: dict[str, Any] = {}
+    encoder = CachingEncoder()
+    result: dict[str, Any] = {}
     for folder in folders:
         (collection,) = load(folder, None)
-        collection = _of_kinds(collection, most)
-        found[collection.name] = {
-            setting: measured(collection, encoder, SETTINGS[setting], counts)
+        collection = _with_kinds(collection, most)
+        result[collection.name] = {
+            setting: compare_counts(collection, encoder, SETTINGS[setting], counts)
             for setting in settings
         }
         encoder.forget()
-    return found
+    return result
 
 
-def _of_kinds(collection: Collection, most: int | None) -> Collection:
-    """The collection with something to filter by, and no more queries than that."""
+def _with_kinds(collection: Collection, most: int | None) -> Collection:
+    """The collection with metadata to filter by, and at most so many queries."""
     judged = sorted(id for id in collection.queries if id in collection.judgements)
-    step = 1 if most is None else max(1, -(-len(judged) // most))
-    made = [
-        replace(one, metadata={**one.metadata, "kind": crc32(one.id.encode()) % KINDS})
-        for one in collection.documents
+    stride = 1 if most is None else max(1, -(-len(judged) // most))
+    documents = [
+        replace(
+            document, metadata={**document.metadata, "kind": crc32(document.id.encode()) % KINDS}
+        )
+        for document in collection.documents
     ]
     return replace(
         collection,
-        documents=Documents(lambda: iter(made), len(made), frozenset()),
-        queries={id: collection.queries[id] for id in judged[::step]},
-        judgements={id: collection.judgements[id] for id in judged[::step]},
+        documents=Documents(lambda: iter(documents), len(documents), frozenset()),
+        queries={id: collection.queries[id] for id in judged[::stride]},
+        judgements={id: collection.judgements[id] for id in judged[::stride]},
     )
 
 
-def measured(
-    collection: Collection, encoder: Remembering, late: LateOptions, counts: Sequence[int]
+def compare_counts(
+    collection: Collection, encoder: CachingEncoder, late: LateOptions, counts: Sequence[int]
 ) -> dict[str, Any]:
-    """By number of shards and retriever, how the rankings compare."""
+    """How rankings compare, by number of shards and retriever."""
     work = Path(tempfile.mkdtemp())
     try:
-        with Index.create(work / "one", encoder=encoder, late=late) as one:
-            expected = life(one, collection)
-            passages = one.status().passages
-        found: dict[str, Any] = {"passages": passages, "queries": len(collection.queries)}
+        with Index.create(work / "one", encoder=encoder, late=late) as single:
+            expected = run_phases(single, collection)
+            passages = single.status().passages
+        result: dict[str, Any] = {"passages": passages, "queries": len(collection.queries)}
         for count in counts:
             with ShardedIndex.create(
                 f"file://{work}/shards-{count}",
@@ -99,102 +101,115 @@ def measured(
                 late=late,
                 cache=work / "cache",
             ) as sharded:
-                ranked = life(sharded, collection)
+                rankings = run_phases(sharded, collection)
                 codec = codec_of(sharded)
-            found[str(count)] = beside(ranked["plain"], expected["plain"], collection) | {
-                "codec": codec is not None
-            }
+            result[str(count)] = compare_retrievers(
+                rankings["plain"], expected["plain"], collection
+            ) | {"codec": codec is not None}
             if codec is None or late.exact_passages:
-                same, name = expected, str(count)
+                reference, label = expected, str(count)
             else:
-                with Index.create(work / f"one-{count}", encoder=encoder, late=late) as one:
-                    with one.writing() as writer:
+                with Index.create(work / f"one-{count}", encoder=encoder, late=late) as single:
+                    with single.writing() as writer:
                         writer.give_codec(codec)
-                    same = life(one, collection)
-                name = f"{count}, by one codec"
-                found[name] = beside(ranked["plain"], same["plain"], collection)
-                found[f"one index by the codec of {count}"] = beside(
-                    same["plain"], expected["plain"], collection
+                    reference = run_phases(single, collection)
+                label = f"{count}, by one codec"
+                result[label] = compare_retrievers(
+                    rankings["plain"], reference["plain"], collection
                 )
-            for phase in LATER:
-                found[f"{name}, {phase}"] = beside(ranked[phase], same[phase], collection)
+                result[f"one index by the codec of {count}"] = compare_retrievers(
+                    reference["plain"], expected["plain"], collection
+                )
+            for phase in PHASES:
+                result[f"{label}, {phase}"] = compare_retrievers(
+                    rankings[phase], reference[phase], collection
+                )
             shutil.rmtree(work / "cache", ignore_errors=True)
-        return found
+        return result
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def life(index: Index | ShardedIndex, collection: Collection) -> dict[str, Ranked]:
-    """What an index answers: plainly, filtered, after changes, and once it is compacted.
+def run_phases(index: Index | ShardedIndex, collection: Collection) -> dict[str, Rankings]:
+    """Rankings of an index: plain, filtered, after updates, and after compacting.
 
-    Changes are that of every ten documents one is deleted and one keeps the first half of its text.
+    Of every ten documents one is deleted and one keeps the first half of its text.
     """
     documents: list[Document] = list(collection.documents)
     index.add(documents)
-    found = {"plain": answers(index, collection, DEPTH)}
-    found["filtered"] = answers(index, collection, K, where=FILTER)
-    index.delete([one.id for one in documents[::10]])
-    halves = [replace(one, text=one.text[: len(one.text) // 2 + 1]) for one in documents[5::10]]
+    rankings = {"plain": search_all(index, collection, DEPTH)}
+    rankings["filtered"] = search_all(index, collection, K, where=FILTER)
+    index.delete([document.id for document in documents[::10]])
+    halves = [
+        replace(document, text=document.text[: len(document.text) // 2 + 1])
+        for document in documents[5::10]
+    ]
     index.add(halves)
-    found["changed"] = answers(index, collection, K)
+    rankings["changed"] = search_all(index, collection, K)
     index.compact()
-    found["compacted"] = answers(index, collection, K)
-    return found
+    rankings["compacted"] = search_all(index, collection, K)
+    return rankings
 
 
 def codec_of(sharded: ShardedIndex) -> LateCodec | None:
-    """What the shards store token vectors by."""
+    """The codec by which the shards compress token vectors; None if none of them does."""
     with sharded._using() as generation:
-        used = [codec_in_use(s.snapshot.late.segments) for s in generation.shards.values()]
-    return next((codec for codec in used if codec is not None), None)
+        codecs = [
+            codec_in_use(shard.snapshot.late.segments) for shard in generation.shards.values()
+        ]
+    return next((codec for codec in codecs if codec is not None), None)
 
 
-def beside(found: Ranked, expected: Ranked, collection: Collection) -> dict[str, Any]:
-    """By retriever, how two indexes' answers compare."""
-    return {name: compared(found[name], expected[name], collection) for name in RETRIEVERS}
+def compare_retrievers(
+    found: Rankings, expected: Rankings, collection: Collection
+) -> dict[str, Any]:
+    """How the rankings of two indexes compare, by retriever."""
+    return {name: compare(found[name], expected[name], collection) for name in RETRIEVERS}
 
 
-def answers(index: Searching, collection: Collection, k: int, **options: Any) -> Ranked:
-    """The best passages of each query, by each retriever."""
+def search_all(index: Searching, collection: Collection, k: int, **options: Any) -> Rankings:
+    """Hits of every query by each retriever."""
     ids = sorted(collection.queries)
     texts = [collection.queries[id] for id in ids]
     return {
-        name: dict(
+        retriever: dict(
             zip(
                 ids,
                 index.search_batch(
-                    texts, k, retriever=name, highlights=False, copies=True, **options
+                    texts, k, retriever=retriever, highlights=False, copies=True, **options
                 ),
                 strict=True,
             )
         )
-        for name in RETRIEVERS
+        for retriever in RETRIEVERS
     }
 
 
-def compared(
+def compare(
     found: dict[str, list[Hit]], expected: dict[str, list[Hit]], collection: Collection
 ) -> dict[str, float]:
-    """How two rankings of each query agree, and how good they are."""
-    firsts = [
+    """Agreement of two rankings over all queries, and the quality of each."""
+    top_hits = [
         [
-            [(hit.document_id, hit.passage.ordinal) for hit in run[id][:K]]
-            for run in (found, expected)
+            [(hit.document_id, hit.passage.ordinal) for hit in hits[id][:K]]
+            for hits in (found, expected)
         ]
         for id in sorted(expected)
     ]
     return {
-        "same_order": float(np.mean([own == other for own, other in firsts])),
+        "same_order": float(np.mean([ours == theirs for ours, theirs in top_hits])),
         "overlap": float(
-            np.mean([len(set(own) & set(other)) / max(1, len(other)) for own, other in firsts])
+            np.mean(
+                [len(set(ours) & set(theirs)) / max(1, len(theirs)) for ours, theirs in top_hits]
+            )
         ),
-        "quality": quality(found, collection),
-        "quality_of_one": quality(expected, collection),
+        "quality": mean_ndcg(found, collection),
+        "quality_of_one": mean_ndcg(expected, collection),
     }
 
 
-def quality(found: dict[str, list[Hit]], collection: Collection) -> float:
-    """nDCG@10 of documents by their best passage."""
+def mean_ndcg(found: dict[str, list[Hit]], collection: Collection) -> float:
+    """nDCG@10 of documents, each scored by its best passage."""
     run: dict[str, dict[str, float]] = {}
     for id, hits in found.items():
         scores = run.setdefault(id, {})

@@ -1,4 +1,4 @@
-"""What the router adds to its slowest shard, and what a shard takes."""
+"""Latency that the router adds to its slowest shard, and the CPU time of a shard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
+from timing import percentile
 
 from retrieval.encoders import load_encoder
 from retrieval.eval import load
@@ -28,102 +28,108 @@ from retrieval.types import Embeddings
 SHARDS = 16
 FEW_SHARDS = 4
 QUERIES = 200
-WARM_UP = 20
+WARMUP = 20
 
 
-class Waiting(ServedCollection):
-    """A served collection that keeps what asked its shards."""
+class RecordingCollection(ServedCollection):
+    """A served collection that keeps the `RoutedShards` of each search."""
 
-    asked: list[RoutedShards]
+    recorded: list[RoutedShards]
 
     def _routed(self, manifest: Manifest) -> RoutedShards:
-        made = super()._routed(manifest)
-        self.asked.append(made)
-        return made
+        routed = super()._routed(manifest)
+        self.recorded.append(routed)
+        return routed
 
 
 def router(folder: str) -> dict[str, Any]:
-    """Over `SHARDS` shards in processes: milliseconds of a search, and beyond its slowest shards.
+    """Milliseconds of a search over `SHARDS` shards in processes, and beyond their slowest.
 
-    A search asks shards in rounds, each of which takes as long as its slowest process: from the
-    moment at which that was asked until it sent its answer, by the clock that processes of a
-    machine share. So what a shard waits for a core is its own. All else is the router's: the
-    query's parts before and between rounds, sending to those before the slowest, receiving,
-    fusing, and what the router itself waits for a core. Asked again, a query's words are known
-    already, as most of a query's words are where many have asked before.
+    A search asks shards in rounds, each as long as its slowest process: from when that process was
+    asked until it sent its answer, by the monotonic clock that all processes of a machine share. A
+    shard's wait for a core counts as its own. All else counts as the router's: work before and
+    between rounds, sending to the processes before the slowest, receiving, fusing, and its own wait
+    for a core. A second pass over the same queries finds their words known, as most words are in a
+    collection that many have searched.
     """
     with (
-        _built(folder, SHARDS) as (url, cache, texts, made),
-        Waiting(url, cache=cache) as collection,
+        _sharded_collection(folder, SHARDS) as (url, cache, queries, embeddings),
+        RecordingCollection(url, cache=cache) as collection,
     ):
-        first, again = (_routed(collection, texts, made) for _ in range(2))
+        first, second = (_measure_routing(collection, queries, embeddings) for _ in range(2))
         processes = len(set(collection._keeper.sets.values()))
     return {
         "shards": SHARDS,
         "processes": processes,
-        "queries": len(texts) - WARM_UP,
+        "queries": len(queries) - WARMUP,
         **first,
-        "words_known": again,
+        "words_known": second,
     }
 
 
-def _routed(collection: Waiting, texts: list[str], made: Embeddings) -> dict[str, Any]:
-    """What the router takes for these queries, but for the first few."""
-    whole, beyond, own, rounds = [], [], [], []
-    for place, text in enumerate(texts):
-        collection.asked = []
-        began, worked = time.perf_counter(), time.thread_time()
-        _search(collection, text, made, place)
-        spent = time.perf_counter() - began
-        waited = sum(one.waited for one in collection.asked)
-        whole.append(1000 * spent)
-        beyond.append(1000 * (spent - waited))
-        own.append(1000 * (time.thread_time() - worked))
-        rounds.append(sum(one.rounds for one in collection.asked))
+def _measure_routing(
+    collection: RecordingCollection, queries: list[str], embeddings: Embeddings
+) -> dict[str, Any]:
+    """Latencies of these queries in milliseconds, without those of the warmup."""
+    total_ms, beyond_ms, router_cpu_ms, rounds = [], [], [], []
+    for position, query in enumerate(queries):
+        collection.recorded = []
+        started, cpu_started = time.perf_counter(), time.thread_time()
+        _search(collection, query, embeddings, position)
+        elapsed = time.perf_counter() - started
+        slowest = sum(routed.waited for routed in collection.recorded)
+        total_ms.append(1000 * elapsed)
+        beyond_ms.append(1000 * (elapsed - slowest))
+        router_cpu_ms.append(1000 * (time.thread_time() - cpu_started))
+        rounds.append(sum(routed.rounds for routed in collection.recorded))
     return {
-        "search_ms": _quantiles(whole[WARM_UP:]),
-        "beyond_the_slowest_ms": _quantiles(beyond[WARM_UP:]),
-        "router_processor_ms": _quantiles(own[WARM_UP:]),
-        "rounds": statistics.mean(rounds[WARM_UP:]),
+        "search_ms": _percentiles(total_ms[WARMUP:]),
+        "beyond_the_slowest_ms": _percentiles(beyond_ms[WARMUP:]),
+        "router_processor_ms": _percentiles(router_cpu_ms[WARMUP:]),
+        "rounds": statistics.mean(rounds[WARMUP:]),
     }
 
 
 def service(folder: str) -> dict[str, Any]:
-    """Of one shard that holds the whole collection: processor milliseconds of a search."""
-    spent = []
+    """CPU milliseconds of a search in one shard that holds the whole collection."""
+    cpu_ms = []
     with (
-        _built(folder, 1) as (url, cache, texts, made),
+        _sharded_collection(folder, 1) as (url, cache, queries, embeddings),
         ShardedIndex.open(url, cache=cache) as collection,
     ):
-        for place, text in enumerate(texts):
-            began = time.process_time()
-            _search(collection, text, made, place)
-            spent.append(1000 * (time.process_time() - began))
+        for position, query in enumerate(queries):
+            started = time.process_time()
+            _search(collection, query, embeddings, position)
+            cpu_ms.append(1000 * (time.process_time() - started))
         passages = collection.status().passages
     return {
         "passages": passages,
-        "queries": len(texts) - WARM_UP,
-        "search_ms": _quantiles(spent[WARM_UP:]),
-        "samples_ms": [round(one, 3) for one in spent[WARM_UP:]],
+        "queries": len(queries) - WARMUP,
+        "search_ms": _percentiles(cpu_ms[WARMUP:]),
+        "samples_ms": [round(sample, 3) for sample in cpu_ms[WARMUP:]],
     }
 
 
 def parallel(folder: str) -> dict[str, Any]:
-    """Over shards in this process, in turns: a search that asks them in threads, and one by one."""
-    taken: dict[str, list[float]] = {"threads": [], "one by one": []}
+    """Median latency over shards of this process, asked in threads and one by one.
+
+    Both are measured for each query, in an order that alternates: whichever comes second finds the
+    query's words known.
+    """
+    samples_ms: dict[str, list[float]] = {"threads": [], "one by one": []}
     with (
-        _built(folder, FEW_SHARDS) as (url, cache, texts, made),
+        _sharded_collection(folder, FEW_SHARDS) as (url, cache, queries, embeddings),
         ShardedIndex.open(url, cache=cache) as collection,
         ThreadPoolExecutor(1) as one_thread,
     ):
-        usual = asking.threads
-        for place, text in enumerate(texts):
-            for name, pool in (("threads", usual), ("one by one", lambda: one_thread)):
-                with patch.object(asking, "threads", pool):
-                    began = time.perf_counter()
-                    _search(collection, text, made, place)
-                    taken[name].append(1000 * (time.perf_counter() - began))
-    medians = {name: statistics.median(values[WARM_UP:]) for name, values in taken.items()}
+        pools = [("threads", asking._THREADS.here), ("one by one", lambda: one_thread)]
+        for position, query in enumerate(queries):
+            for name, pool in pools if position % 2 else reversed(pools):
+                with patch.object(asking._THREADS, "here", pool):
+                    started = time.perf_counter()
+                    _search(collection, query, embeddings, position)
+                    samples_ms[name].append(1000 * (time.perf_counter() - started))
+    medians = {name: statistics.median(samples[WARMUP:]) for name, samples in samples_ms.items()}
     return {
         "shards": FEW_SHARDS,
         "cores": os.cpu_count(),
@@ -133,8 +139,10 @@ def parallel(folder: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _built(folder: str, shards: int) -> Iterator[tuple[str, Path, list[str], Embeddings]]:
-    """A collection of so many shards, and its queries with their embeddings."""
+def _sharded_collection(
+    folder: str, shards: int
+) -> Iterator[tuple[str, Path, list[str], Embeddings]]:
+    """A collection in so many shards, and its queries with their embeddings."""
     (collection,) = load(folder, None)
     work = Path(tempfile.mkdtemp())
     try:
@@ -143,23 +151,23 @@ def _built(folder: str, shards: int) -> Iterator[tuple[str, Path, list[str], Emb
         cache = work / "cache"
         with ShardedIndex.create(url, shards=shards, encoder=encoder, cache=cache) as built:
             built.add(collection.documents)
-        texts = [collection.queries[id] for id in sorted(collection.queries)]
-        texts = (texts * (1 + (QUERIES + WARM_UP) // len(texts)))[: QUERIES + WARM_UP]
-        yield url, cache, texts, encoder.encode_queries(texts)
+        queries = [collection.queries[id] for id in sorted(collection.queries)]
+        queries = (queries * (1 + (QUERIES + WARMUP) // len(queries)))[: QUERIES + WARMUP]
+        yield url, cache, queries, encoder.encode_queries(queries)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _search(index: Searching, text: str, made: Embeddings, place: int) -> None:
-    """Ask for ten hits by words and by vectors that are there."""
-    assert made.dense is not None and made.tokens is not None and made.offsets is not None
-    tokens = made.tokens[made.offsets[place] : made.offsets[place + 1]]
-    index.search(text, vector=made.dense[place], tokens=tokens)
+def _search(index: Searching, query: str, embeddings: Embeddings, position: int) -> None:
+    """Search for ten hits by the query's words and its precomputed vectors."""
+    assert (
+        embeddings.dense is not None
+        and embeddings.tokens is not None
+        and embeddings.offsets is not None
+    )
+    tokens = embeddings.tokens[embeddings.offsets[position] : embeddings.offsets[position + 1]]
+    index.search(query, vector=embeddings.dense[position], tokens=tokens)
 
 
-def _quantiles(values: list[float]) -> dict[str, float]:
-    return {
-        "p50": statistics.median(values),
-        "p95": float(np.quantile(values, 0.95)),
-        "p99": float(np.quantile(values, 0.99)),
-    }
+def _percentiles(samples: list[float]) -> dict[str, float]:
+    return {f"p{percent}": percentile(samples, percent) for percent in (50, 95, 99)}

@@ -1,4 +1,4 @@
-"""Servers of a collection killed while clients ask: what is answered, and how soon."""
+"""Servers of a collection are killed under clients: correctness, and time to recover."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ SEED = 24
 
 
 def router_kills() -> dict[str, Any]:
-    """What clients see, by where the shards are searched and how many servers there are."""
+    """What clients see, by where shards are searched and by the number of servers."""
     work = Path(tempfile.mkdtemp())
     try:
-        made = documents(DOCUMENTS)
-        with beside_one_index(work, SHARDS) as (sharded, one):
-            sharded.add(made)
-            one.add(made)
+        generated = documents(DOCUMENTS)
+        with beside_one_index(work, SHARDS) as (sharded, single):
+            sharded.add(generated)
+            single.add(generated)
             expected = {
-                query: [[hit.document_id, hit.passage.ordinal] for hit in one.search(query)]
+                query: [[hit.document_id, hit.passage.ordinal] for hit in single.search(query)]
                 for query in QUERIES
             }
 
-        def killed(where: str, servers: int) -> dict[str, Any]:
+        def run_kills(location: str, servers: int) -> dict[str, Any]:
             url, cache = f"file://{work}/storage", work / "cache"
-            return _told(run(url, cache, expected, KILLS, SEED, where=where, servers=servers))
+            return _outcome_row(
+                run(url, cache, expected, KILLS, SEED, where=location, servers=servers)
+            )
 
-        found = {
-            "two servers, replicas in processes of each": killed(PROCESSES, 2),
-            "one server that searches in its own process": killed(HERE, 1),
+        result = {
+            "two servers, replicas in processes of each": run_kills(PROCESSES, 2),
+            "one server that searches in its own process": run_kills(HERE, 1),
         }
         cluster = Cluster()
         try:
@@ -50,37 +52,39 @@ def router_kills() -> dict[str, Any]:
                 ("two servers, replicas on Ray", 2),
                 ("one server, replicas on Ray", 1),
             ):
-                found[name] = killed(cluster.address, servers) | _left(cluster)
+                result[name] = run_kills(cluster.address, servers) | _orphaned_replicas(cluster)
         finally:
             cluster.stop()
-        return {"clients": CLIENTS, "shards": SHARDS, **found}
+        return {"clients": CLIENTS, "shards": SHARDS, **result}
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _left(cluster: Cluster) -> dict[str, Any]:
-    """Replicas that run once all servers were killed, and how soon they had ended by themselves."""
-    began, left = time.monotonic(), cluster.replicas()
-    while cluster.replicas() and time.monotonic() - began < 2 * LEASE_S:
+def _orphaned_replicas(cluster: Cluster) -> dict[str, Any]:
+    """Replicas alive once all servers were killed, and how soon they ended by themselves."""
+    started, before = time.monotonic(), cluster.replicas()
+    while cluster.replicas() and time.monotonic() - started < 2 * LEASE_S:
         time.sleep(0.5)
     return {
-        "replicas": len(left),
-        "replicas_that_no_server_asks_ended_after_seconds": time.monotonic() - began,
+        "replicas": len(before),
+        "replicas_that_no_server_asks_ended_after_seconds": time.monotonic() - started,
         "replicas_left": len(cluster.replicas()),
     }
 
 
-def _told(seen: Outcome) -> dict[str, Any]:
+def _outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as a JSON object."""
     return {
-        "kills": len(seen.resumed),
-        "answers": seen.answers,
-        "ranked_wrong": seen.wrong,
-        "refused_or_cut_off": seen.refused,
-        "orphans": seen.orphans,
-        "seconds_until_all_clients_are_answered": _spread(seen.resumed),
-        "seconds_until_the_server_started_again_answers": _spread(seen.restarted),
+        "kills": len(outcome.resumed),
+        "answers": outcome.answers,
+        "ranked_wrong": outcome.wrong,
+        "refused_or_cut_off": outcome.refused,
+        "orphans": outcome.orphans,
+        "seconds_until_all_clients_are_answered": _spread(outcome.resumed),
+        "seconds_until_the_server_started_again_answers": _spread(outcome.restarted),
     }
 
 
 def _spread(values: list[float]) -> dict[str, float]:
+    """Median and maximum."""
     return {"median": statistics.median(values), "most": max(values)}

@@ -87,7 +87,7 @@ def test_without_a_gpu_it_says_so(tmp_path: Path, steps: Any) -> None:
         pytest.skip("there is a GPU")
     told: list[dict[str, Any]] = []
     reporting = steps("gpu_steps.reporting")
-    assert reporting.work_through({"any": lambda run: None}, dry=False, tell=told.append) == 0
+    assert reporting.run_steps({"any": lambda run: None}, dry=False, report=told.append) == 0
     assert told == [
         {"step": "any", "error": "torch sees no GPU; --dry runs on a CPU", "seconds": 0}
     ]
@@ -113,7 +113,7 @@ def test_what_fails_is_a_line_and_the_rest_goes_on(steps: Any) -> None:
 
     told: list[dict[str, Any]] = []
     table = {"fails": fails, "fine": lambda run: None, "spoils": spoils, "never": fails}
-    assert reporting.work_through(table, dry=True, tell=told.append) == reporting.SPOILT
+    assert reporting.run_steps(table, dry=True, report=told.append) == reporting.GPU_LOST
     rows = [line["row"] for line in told if "row" in line]
     assert rows[0] == {"n": 1, "value": 2}
     assert rows[1]["error"].startswith("ZeroDivisionError: division by zero (test_gpu.py:")
@@ -159,7 +159,7 @@ def test_a_process_that_ends_costs_the_step_that_it_was_in(steps: Any, tmp_path:
 def test_a_process_whose_gpu_is_spoilt_is_followed_by_another(steps: Any, tmp_path: Path) -> None:
     program = (
         "tell(step=names[0], error='an illegal memory access', seconds=1)\n"
-        f"sys.exit({steps('gpu_steps.reporting').SPOILT})\n"
+        f"sys.exit({steps('gpu_steps.reporting').GPU_LOST})\n"
     )
     result = reported(steps, tmp_path, program)
     assert result["finished"]
@@ -169,7 +169,7 @@ def test_a_process_whose_gpu_is_spoilt_is_followed_by_another(steps: Any, tmp_pa
 def test_a_step_that_hangs_is_stopped(
     steps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps("gpu"), "LIMITS_S", 3.0)
+    monkeypatch.setattr(steps("gpu"), "STEP_LIMIT_S", 3.0)
     program = (
         "for name in names:\n    if name == 'a': time.sleep(600)\n    tell(step=name, seconds=1)\n"
     )
@@ -195,7 +195,7 @@ def test_pairs_that_a_window_sees(steps: Any, window: int) -> None:
     for length in (1, 2, 3, 4, 5, 64, 65, 66, 130):
         at = torch.arange(length)
         expected = int(((at[:, None] - at).abs() <= window).sum())
-        assert steps("gpu_steps.limits").pairs(length, window) == expected
+        assert steps("gpu_steps.limits").visible_pairs(length, window) == expected
 
 
 def test_operations_are_those_that_torch_counts(steps: Any) -> None:
@@ -231,20 +231,20 @@ def test_limits_go_by_the_device_s_name(
     limits, reporting = steps("gpu_steps.limits"), steps("gpu_steps.reporting")
     run = reporting.Run(torch.device("cuda"), steps("gpu_steps.sizes").REAL, False, print)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
-    found = limits.of(run)
+    found = limits.of_device(run)
     assert (found and found.memory) == memory
     config = run.sizes.models["base"]
-    rate = limits.encoding(run, config, [256] * 64)
+    rate = limits.max_tokens_per_s(run, config, [256] * 64)
     assert (rate is None) == (memory is None)
-    assert limits.share(5.0, 10.0) == {"limit": 10, "of_limit": 0.5}
+    assert limits.of_limit(5.0, 10.0) == {"limit": 10, "of_limit": 0.5}
 
 
 def test_texts_have_the_tokens_that_are_said(steps: Any) -> None:
     models: ModuleType = steps("gpu_steps.models")
-    texts = models.mixed(50, 512)
-    counted = [len(one.ids) for one in models.tokenizer().encode_batch_fast(texts.texts)]
+    texts = models.mixed_texts(50, 512)
+    counted = [len(one.ids) for one in models.embedded_tokenizer().encode_batch_fast(texts.texts)]
     assert texts.lengths == [min(512, length) for length in counted]
     assert texts.tokens == sum(texts.lengths)
     assert 200 < texts.tokens / 50 < 320
     assert max(texts.lengths) > 300 and min(texts.lengths) < 200
-    assert models.of_lengths([8192], 8192).lengths[0] > 8000
+    assert models.texts_of_lengths([8192], 8192).lengths[0] > 8000

@@ -1,4 +1,4 @@
-"""Random late-interaction segments on a device, as large as the run asks for."""
+"""Random late-interaction segments on a device, in the size that the run asks for."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from gpu_steps.reporting import Run
 from retrieval.ragged import offsets_of
 
 DIM = 96
-"""Of the embedded model's token vectors."""
+"""Dimensions of the embedded model's token vectors."""
 
 LANES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """What both kinds of segments have.
+    """What both kinds of segments have, and the queries that search them.
 
     Attributes:
-        bounds: i64 [n + 1], of the passages, on the CPU.
+        bounds: i64 [n + 1], first tokens of the passages, on the CPU.
         offsets: the same on the device.
         rows: i64 [n], all passages.
         query: i8 [M, d], the tokens of all queries.
-        factors: f32 [M].
-        query_bounds: i64 [B + 1].
+        factors: f32 [M], the scales of the queries' tokens.
+        query_bounds: i64 [B + 1], first tokens of the queries.
     """
 
     bounds: NDArray[np.int64]
@@ -45,64 +45,64 @@ class Segment:
 
     @property
     def passages(self) -> int:
-        """How many there are."""
+        """Number of passages."""
         return len(self.rows)
 
     @property
     def tokens(self) -> int:
-        """Of all passages."""
+        """Number of tokens of all passages."""
         return int(self.bounds[-1])
 
     @property
     def queries(self) -> int:
-        """How many there are."""
+        """Number of queries."""
         return len(self.query_bounds) - 1
 
     @property
     def dim(self) -> int:
-        """Dimensions of a token's vector."""
+        """Dimensions of a token vector."""
         return int(self.query.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exact(Segment):
-    """Codes i8 [T, d] and scales f32 [T]."""
+class ExactSegment(Segment):
+    """Token vectors in 8 bits: codes i8 [T, d] and scales f32 [T]."""
 
     codes: torch.Tensor
     scales: torch.Tensor
 
     @property
     def nbytes(self) -> int:
-        """Of the vectors."""
+        """Bytes of the vectors."""
         return int(self.codes.nbytes + self.scales.nbytes)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Those of `retrieval.indexes.gpu.max_sim`."""
-        own = (self.codes, self.scales, self.offsets, self.rows)
-        return (*own, self.query, self.factors, self.query_bounds)
+        """Arguments of `retrieval.indexes.gpu.max_sim`."""
+        stored = (self.codes, self.scales, self.offsets, self.rows)
+        return (*stored, self.query, self.factors, self.query_bounds)
 
     @classmethod
-    def random(cls, run: Run) -> Exact:
-        """Passages of about the run's length."""
-        parts = _shared(run)
+    def random(cls, run: Run) -> ExactSegment:
+        """Random passages of about the run's length."""
+        parts = _random_parts(run)
         tokens = int(parts["bounds"][-1])
-        codes = _bytes(run, torch.int8, (tokens, DIM))
+        codes = _random_bytes(run, torch.int8, (tokens, DIM))
         scales = torch.full((tokens,), 1 / 127 / DIM**0.5, device=run.device)
         return cls(**parts, codes=codes, scales=scales)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compressed(Segment):
-    """A centroid and 4 bits a dimension for each token.
+class CompressedSegment(Segment):
+    """Token vectors as a centroid and 4 bits per dimension.
 
     Attributes:
-        codes: u16 [T], of centroids.
+        codes: u16 [T], centroid of each token.
         residuals: u8 [T, d / 2].
         centroids: i8 [K, d].
         classes: u8 [K].
         levels: i8 [C, 16].
-        tables: u8 [K, lanes] of each query.
+        tables: u8 [K, lanes] for each query.
     """
 
     codes: torch.Tensor
@@ -114,20 +114,20 @@ class Compressed(Segment):
 
     @property
     def nbytes(self) -> int:
-        """Of the vectors."""
+        """Bytes of the vectors."""
         return int(2 * len(self.codes) + self.residuals.nbytes)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Those of `retrieval.indexes.gpu.max_sim_compressed`."""
+        """Arguments of `retrieval.indexes.gpu.max_sim_compressed`."""
         codec = (self.codes, self.residuals, self.centroids, self.classes, self.levels)
-        own = (self.offsets, self.rows, self.query, self.factors, self.query_bounds)
-        return codec + own
+        searched = (self.offsets, self.rows, self.query, self.factors, self.query_bounds)
+        return codec + searched
 
     @classmethod
-    def random(cls, run: Run) -> Compressed:
-        """Passages of about the run's length, and as many centroids as such a segment has."""
-        parts = _shared(run)
+    def random(cls, run: Run) -> CompressedSegment:
+        """Random passages of about the run's length, with a typical number of centroids."""
+        parts = _random_parts(run)
         tokens = int(parts["bounds"][-1])
         count = 64 if run.dry else 32_768
         lanes = -(-run.sizes.query_tokens // LANES) * LANES
@@ -135,31 +135,35 @@ class Compressed(Segment):
         return cls(
             **parts,
             codes=torch.randint(0, count, (tokens,), device=run.device).to(torch.uint16),
-            residuals=_bytes(run, torch.uint8, (tokens, DIM // 2)),
-            centroids=_bytes(run, torch.int8, (count, DIM)),
+            residuals=_random_bytes(run, torch.uint8, (tokens, DIM // 2)),
+            centroids=_random_bytes(run, torch.int8, (count, DIM)),
             classes=torch.zeros(count, dtype=torch.uint8, device=run.device),
             levels=levels[None, :].contiguous(),
-            tables=[_bytes(run, torch.uint8, (count, lanes)) for _ in range(run.sizes.queries)],
+            tables=[
+                _random_bytes(run, torch.uint8, (count, lanes)) for _ in range(run.sizes.queries)
+            ],
         )
 
 
-def _shared(run: Run) -> dict[str, Any]:
+def _random_parts(run: Run) -> dict[str, Any]:
+    """The fields of `Segment`."""
     sizes = run.sizes
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     mean = sizes.passage_tokens
-    lengths = random.normal(mean, mean / 4, sizes.passages).round().clip(1, 2 * mean)
+    lengths = rng.normal(mean, mean / 4, sizes.passages).round().clip(1, 2 * mean)
     bounds = offsets_of(lengths.astype(np.int64))
-    asked = sizes.queries * sizes.query_tokens
+    query_tokens = sizes.queries * sizes.query_tokens
     return {
         "bounds": bounds,
         "offsets": torch.from_numpy(bounds).to(run.device),
         "rows": torch.arange(sizes.passages, device=run.device),
-        "query": _bytes(run, torch.int8, (asked, DIM)),
-        "factors": torch.full((asked,), 1 / 127 / DIM**0.5, device=run.device),
-        "query_bounds": torch.arange(0, asked + 1, sizes.query_tokens, device=run.device),
+        "query": _random_bytes(run, torch.int8, (query_tokens, DIM)),
+        "factors": torch.full((query_tokens,), 1 / 127 / DIM**0.5, device=run.device),
+        "query_bounds": torch.arange(0, query_tokens + 1, sizes.query_tokens, device=run.device),
     }
 
 
-def _bytes(run: Run, dtype: torch.dtype, size: tuple[int, ...]) -> torch.Tensor:
+def _random_bytes(run: Run, dtype: torch.dtype, size: tuple[int, ...]) -> torch.Tensor:
+    """Uniformly random 8-bit integers."""
     low, high = (-127, 128) if dtype == torch.int8 else (0, 256)
     return torch.randint(low, high, size, dtype=dtype, device=run.device)
