@@ -24,6 +24,8 @@ class WriterLock:
 
     `flock` because nothing has to be cleaned up after a kill: the kernel drops it with the last
     descriptor, so no stale lock can keep the next writer out. The file stays; only the lock goes.
+    A process that was forked while it was held has a descriptor, too: so it is released at the end
+    by the process that took it, and by no other.
     """
 
     def __init__(self, path: Path, timeout: float = 0.0) -> None:
@@ -36,6 +38,7 @@ class WriterLock:
         self.path = path
         self.timeout = timeout
         self._descriptor: int | None = None
+        self._process = 0  # that holds it
 
     def __enter__(self) -> WriterLock:
         """Take the lock, or raise IndexLocked, naming the process that has it."""
@@ -61,7 +64,7 @@ class WriterLock:
         with contextlib.suppress(OSError):  # the process id only informs: a full disk may refuse it
             # Overwritten without truncating, which some file systems would force to the disk.
             os.pwrite(descriptor, f"{os.getpid():<{_DIGITS}}\n".encode("ascii"), 0)
-        self._descriptor = descriptor
+        self._descriptor, self._process = descriptor, os.getpid()
         return self
 
     @property
@@ -111,5 +114,9 @@ class WriterLock:
         trace: TracebackType | None,
     ) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                if self._process == os.getpid():
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+            finally:
+                os.close(descriptor)
