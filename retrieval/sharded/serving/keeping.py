@@ -173,13 +173,17 @@ class Keeper:
         wanted, shards = self._wanted, self._shards_of(one)
         holds = self._tell(one, Keep(self._name, frozenset(wanted)), _PING_S)
         wrong: dict[int, str] = {}
+        loaded = False
         for generation, manifest in wanted.items():
             for number in shards:
                 if number in manifest.filled and [generation, number] not in holds:
                     try:
-                        holds = self._tell(one, _load(manifest, number), _LOAD_S)
+                        self._tell(one, _load(manifest, number), _LOAD_S)
+                        loaded = True
                     except RetrievalError as error:  # it runs, but cannot load what it should
                         wrong[number] = str(error)
+        if loaded:  # which may have taken longer than the replica remembers what this router keeps
+            holds = self._tell(one, Keep(self._name, frozenset(wanted)), _PING_S)
         one.ready(holds)
         self._silent.pop(one, None)
         return wrong

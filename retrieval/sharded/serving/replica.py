@@ -23,7 +23,9 @@ from retrieval.sharded.serving.wire import Address, Content, Peer, WireError
 from retrieval.store import Settings
 
 LEASE_S = 60.0
-"""A replica ends when no router has contacted it for this long."""
+"""A replica ends when no router has contacted it for this long, and it loads nothing."""
+
+_LOOK_S = 1.0
 
 GREETED_AT_ONCE = 64
 """Maximum concurrent connections that are not authenticated yet."""
@@ -72,8 +74,9 @@ class Replica:
         """End this process once no router has contacted it for `LEASE_S`."""
 
         def watch() -> None:
-            while time.monotonic() - self._heard < LEASE_S:
-                time.sleep(1.0)
+            # While it loads a shard, the router that asked for that waits, and sends nothing else.
+            while self._loading.locked() or time.monotonic() - self._heard < LEASE_S:
+                time.sleep(_LOOK_S)
             os._exit(0)
 
         threading.Thread(target=watch, name="lease", daemon=True).start()
@@ -176,7 +179,10 @@ class Replica:
             if settings not in self._slots:
                 self._slots[settings] = EncoderSlot(self._place.url, settings, self._encoder)
             slot = self._slots[settings]
-            opened = open_shard(load.shard, load.record, load.collection, settings, cache, slot)
+            try:
+                opened = open_shard(load.shard, load.record, load.collection, settings, cache, slot)
+            finally:
+                self._heard = time.monotonic()  # before the lease looks at it again
             with self._changing:
                 self._held = {**self._held, (load.generation, load.shard): opened}
             cache.forget_but(load.files)
