@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import pytest
 
 from retrieval.errors import StorageError
 from retrieval.sharded.place import Place
-from retrieval.sharded.serving import hosts, ray_hosts
+from retrieval.sharded.serving import hosts, ray_hosts, ray_process
 from retrieval.sharded.serving.hosts import ProcessHosts
 from retrieval.sharded.serving.ray_hosts import RayHosts
 
@@ -95,3 +96,22 @@ def test_a_cluster_is_not_joined_again_by_a_router_that_ends(
     with pytest.raises(StorageError, match="the router ends"):
         made.start(0, 0)
     assert len(joined) == 1
+
+
+def joined_nothing(there: Connection, *told: Any) -> None:
+    """What joins a cluster, without one."""
+    ray_process.ray_cluster = lambda address: contextlib.nullcontext()  # type: ignore[assignment]
+    ray_process.Actors = lambda *told: None  # type: ignore[assignment,misc]
+    ray_process.joined(there, *told)
+
+
+def test_what_joined_a_cluster_leaves_it_when_the_router_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without being killed, for which the end had to be waited for."""
+    monkeypatch.setattr(ray_hosts, "joined", joined_nothing)
+    made = RayHosts(PLACE)
+    assert made._member is not None
+    process = made._member._process
+    made.close()
+    assert process.exitcode == 0

@@ -16,13 +16,14 @@ import multiprocessing
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from retrieval.errors import RetrievalError, StorageError
 from retrieval.sharded.place import Place
 from retrieval.sharded.ray_executor import LOCAL
-from retrieval.sharded.serving.ray_process import JOINED, joined
+from retrieval.sharded.serving.ray_process import END, JOINED, joined
 from retrieval.sharded.serving.wire import Address
 
 AGAIN_S = 5.0
@@ -126,12 +127,14 @@ class _Member:
 
     def end(self) -> None:
         """Have it leave the cluster."""
-        self.is_there = False
-        self._pipe.close()
+        with self._sending, suppress(OSError):  # it may have ended
+            self.is_there = False
+            self._pipe.send(END)
         self._process.join(_END_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        self._pipe.close()
 
     def _receive(self) -> None:
         pipe: Connection = self._pipe

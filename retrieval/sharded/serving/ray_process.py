@@ -21,6 +21,10 @@ from retrieval.sharded.serving.wire import Address
 JOINED = "joined"
 """The first message once the cluster is joined; otherwise an error is sent."""
 
+END = None
+"""The message to leave the cluster. A pipe that its other end closes is not seen as closed as long
+as a thread there waits for something to come."""
+
 START_S = 120.0
 """Time limit for an actor to start listening."""
 
@@ -30,7 +34,7 @@ _ASK_S = 5.0
 
 
 def joined(there: Connection, place: Place, address: str, encoder: str | None) -> None:
-    """Start replicas as requested over the pipe, until its other end is closed."""
+    """Start replicas as requested over the pipe, until `END` comes or its other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which closes the pipe
     try:
         with ray_cluster(address), ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -47,8 +51,8 @@ def joined(there: Connection, place: Place, address: str, encoder: str | None) -
                     there.send((number, said))
 
             with suppress(OSError, EOFError):
-                while True:
-                    threads.submit(start, *there.recv())
+                while (asked := there.recv()) is not END:
+                    threads.submit(start, *asked)
     except RetrievalError as error:
         there.send(error)
 
