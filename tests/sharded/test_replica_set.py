@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
+from retrieval.sharded.place import Place
+from retrieval.sharded.serving.replica import Replica
 from retrieval.sharded.serving.replica_set import ReplicaState
 
 
@@ -35,3 +38,23 @@ def test_questions_that_are_under_way_are_counted_by_all_threads() -> None:
     for one in threads:
         one.join()
     assert replica.under_way == 8
+
+
+def test_a_connection_to_where_it_was_is_not_taken_for_one_to_where_it_is(tmp_path: Path) -> None:
+    """An answer may come from the old process while the new one is noted."""
+    place = Place(f"file://{tmp_path}", {}, tmp_path)
+    before, after = Replica(place), Replica(place)
+    replica = ReplicaState(0, 0)
+    try:
+        replica.started(before.address)
+        old = replica.link()
+        replica.started(after.address)
+        replica.put(old)
+        new = replica.link()
+        assert new.address == after.address
+        replica.put(new)
+        assert replica.link() is new
+        new.close()
+    finally:
+        before.close()
+        after.close()

@@ -94,17 +94,17 @@ class ReplicaState:
         return silent
 
     def put(self, link: Link) -> None:
-        """Return a connection."""
+        """Return a connection; one to where the replica was before it was restarted is closed."""
         with self._lock:
-            if len(self._links) < _FREE_LINKS:
+            if link.address == self.address and len(self._links) < _FREE_LINKS:
                 self._links.append(link)
                 return
         link.close()
 
     def started(self, address: Address) -> None:
         """Note that the replica listens at this address, with nothing loaded yet."""
-        self.lost()
         self.address = address
+        self.lost()
 
     def lost(self, address: Address | None = None) -> None:
         """Note that the replica cannot be asked until it is ready again.
