@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
+import uuid
 from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
@@ -69,7 +70,7 @@ class ShardCache:
             with suppress(OSError):  # another process may have deleted it
                 needed = place.name.partition(".")[0] in kept and not place.name.endswith(PART)
                 if not needed and _age(place) > _KEPT_SECONDS:
-                    shutil.rmtree(place, ignore_errors=True)
+                    _delete(place)
 
 
 def writable_copy(place: Path, target: Path) -> None:
@@ -116,6 +117,13 @@ def _caches(folder: Path | None) -> Path:
         return folder
     given = os.environ.get("XDG_CACHE_HOME")
     return (Path(given) if given else Path.home() / ".cache") / "retrieval" / "shards"
+
+
+def _delete(place: Path) -> None:
+    """Delete a copy; one whose deletion is interrupted is never taken for a whole one."""
+    if not place.name.endswith(PART):
+        place = place.rename(place.with_name(f"{place.name}.{uuid.uuid4().hex}{PART}"))
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _digest(text: str) -> str:
