@@ -19,6 +19,7 @@ READER = "vectors:"
 """Prefix of the stored reader of a document with supplied vectors; their digest follows."""
 
 _UNIT = 1e-3  # rows this close to unit length are not rescaled
+_SHORT, _LONG = 1e-15, 1e15  # lengths between which squares in f32 are exact enough
 
 
 def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Settings) -> Embeddings:
@@ -126,7 +127,7 @@ def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
         raise EncoderError(f"encoder {name!r} returned tokens without offsets; give both")
     for key in ("dense", "windows", "tokens") if side == "document" else ("dense", "windows"):
         if arrays[key] is not None:
-            arrays[key] = _scaled(arrays[key], _lengths(arrays[key]))
+            arrays[key] = _scaled(*_measured(arrays[key]))
     return replace(made, **arrays)
 
 
@@ -250,7 +251,7 @@ def _offsets(
 def _unit(rows: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | None:
     if rows is None:
         return None
-    lengths = _lengths(rows)
+    rows, lengths = _measured(rows)
     if not lengths.all():
         raise InputError(f"a {what} vector is all zeros, which has no direction; leave it out")
     return _scaled(rows, lengths)
@@ -268,7 +269,23 @@ def _scaled(rows: NDArray[np.float32], lengths: NDArray[np.float32]) -> NDArray[
     return np.asarray(rows / np.where(as_it_is, 1, lengths)[:, None], np.float32)
 
 
+def _measured(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The rows, and the length of each, f32 [n]; rows so long or so short that their squares leave
+    the range of f32 are brought within it, in the same direction."""
+    lengths = _lengths(rows)
+    far = np.flatnonzero(~((lengths > _SHORT) & (lengths < _LONG)))
+    largest = np.abs(rows[far]).max(axis=1, initial=0)
+    usable = (largest > 0) & np.isfinite(largest)
+    if usable.any():
+        near, far = rows.copy(), far[usable]
+        near[far] /= largest[usable, None]
+        lengths[far] = _lengths(near[far])
+        return near, lengths
+    return rows, lengths
+
+
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The length of each row, f32 [n]; four times as fast as numpy's norm."""
-    lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    with np.errstate(over="ignore"):
+        lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     return lengths

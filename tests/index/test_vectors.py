@@ -133,6 +133,19 @@ def test_dense_vectors_alone_are_brought_to_unit_length(tmp_path: Path) -> None:
         assert own.tokens is None
 
 
+@pytest.mark.parametrize("long", [1e-40, 1e-25, 1e25, 3e38])
+def test_however_long_vectors_are_they_are_brought_to_unit_length(
+    tmp_path: Path, long: float
+) -> None:
+    """The square of these is no number in single precision."""
+    vectors = np.array([[1, 0], [long, long], [0, long]], np.float32)
+    with Index.create(tmp_path / "far", encoder=Precomputed(2, None, "far 1")) as index:
+        index.add(DOCUMENTS, embeddings=vectors)
+        for length in (1, long):
+            hits = index.search(vector=np.array([length, 0], np.float32), retriever="dense")
+            assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, 0], abs=STEP)
+
+
 @pytest.mark.parametrize("late", [LateOptions(), LateOptions(exact_passages=0, bits=4)])
 def test_all_vectors_are_handed_out(tmp_path: Path, late: LateOptions) -> None:
     encoder = FakeEncoder()
