@@ -206,10 +206,14 @@ class Index(Examining, Changing):
         folder = Path(mkdtemp(prefix="retrieval-"))
         try:
             index = cls.create(folder, encoder=encoder, **options)
-            index._temporary = weakref.finalize(index, rmtree, folder, ignore_errors=True)
-            index.add(documents, passages=passages, embeddings=embeddings)
         except BaseException:
             rmtree(folder, ignore_errors=True)
+            raise
+        index._temporary = weakref.finalize(index, rmtree, folder, ignore_errors=True)
+        try:
+            index.add(documents, passages=passages, embeddings=embeddings)
+        except BaseException:
+            index.close()  # which deletes the folder
             raise
         return index
 

@@ -273,9 +273,13 @@ def test_what_cannot_be_added_leaves_no_folder(
     tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    closed = []
+    usual = Index.close
+    monkeypatch.setattr(Index, "close", lambda self: closed.append(self.path) or usual(self))
     with pytest.raises(InputError):
         Index.from_documents([3], encoder=encoder)  # type: ignore[list-item]
     assert list(tmp_path.iterdir()) == []
+    assert len(closed) == 1  # not only once nobody holds the error any more
 
 
 def test_an_index_is_pickled_as_its_path(tmp_path: Path, filled: Index) -> None:
