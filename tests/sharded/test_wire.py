@@ -311,3 +311,15 @@ def test_an_answer_that_nobody_waits_for_is_told_from_the_next(
     assert link.ask(0.0, 10) == 0.0
     assert link.is_free()
     link.close()
+
+
+def test_a_machine_that_is_gone_is_noticed(replica: Replica) -> None:
+    """It closes nothing, so both ends ask each other whether they are still there."""
+    link = Link(replica.address)
+    assert link.ask(Keep("test", frozenset()), 10) == []
+    (peer,) = replica._peers
+    for end in (link._socket, peer._socket):
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    link.close()

@@ -42,6 +42,11 @@ SEND_S = 30.0
 MOST_BYTES = 1 << 30
 """Maximum bytes of a message's content."""
 
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""An idle connection whose other end is silent for two minutes is closed: its machine is gone, or
+something between forgot it. Otherwise a replica would wait for requests from there for ever, with a
+thread and a descriptor each."""
+
 _MAGIC = b"RTRV"
 _NONCE = 32
 _SIGNATURE = 32
@@ -302,6 +307,10 @@ class Peer:
 
 def _tuned(one: socket.socket) -> socket.socket:
     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(int(SEND_S), 0))
     return one
 
