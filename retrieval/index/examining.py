@@ -88,5 +88,5 @@ def chosen_passages(
     if isinstance(passages, Passage) or not all(isinstance(one, Passage) for one in given):
         raise InputError(f"{passages!r:.60} was given; give Passages, as `hit.passage` is")
     wanted = {(one.document_id, one.ordinal) for one in given}
-    named = Filter.parse({"id": {"$in": list({id for id, _ in wanted})}})
+    named = Filter.of_ids({id for id, _ in wanted})
     return named if chosen is None else chosen & named, wanted

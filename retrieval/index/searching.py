@@ -285,7 +285,7 @@ class Searching(ABC):
         Raises:
             InputError: there is no document with this id.
         """
-        own = Filter.parse({"id": checked_id(id)})
+        own = Filter.of_ids([checked_id(id)])
         with self._searched() as searched, searched.guarded():
             likeness = searched.likeness(id)
         if likeness is None:

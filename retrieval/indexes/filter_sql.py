@@ -308,8 +308,10 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
             test = f"{{value}} {symbol} json_extract({{literals}}, '$[0]')"
         case In(_, values):
             test = "{value} IN (SELECT value FROM json_each({literals}))"
+    # SQLite's JSON ends a text at a NUL, which the id of a document may hold.
+    bound = tuple(v for v in values if isinstance(v, str) and "\0" in v)
     times = [v.microseconds for v in values if isinstance(v, Time)]
-    texts = [v for v in values if isinstance(v, str)]
+    texts = [v for v in values if isinstance(v, str) and "\0" not in v]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     tests = [
         _fill(f"(IFNULL({{kind}}, 'null') = '{json.dumps(name)}')", kind=kind)
@@ -332,6 +334,13 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
                     literals=_bound(json.dumps(literals)),
                 )
             )
+    if bound:
+        listed = Sql(",".join("?" * len(bound)), bound)
+        tests.append(
+            _fill(
+                "({kind} = 'text' AND {value} IN ({texts}))", kind=kind, value=value, texts=listed
+            )
+        )
     return _either(tests) if tests else Sql("0")
 
 

@@ -45,7 +45,7 @@ Meaning:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,6 +55,7 @@ from retrieval.indexes.filter_functions import path_glob, register_functions
 from retrieval.indexes.filter_nodes import (
     And,
     Constant,
+    In,
     Key,
     Node,
     Or,
@@ -106,6 +107,11 @@ class Filter:
             FilterError: it cannot be parsed.
         """
         return as_filter(where, params) or cls(Constant(True))
+
+    @classmethod
+    def of_ids(cls, ids: Iterable[str]) -> Filter:
+        """Documents with these ids, which, unlike texts that users compare with, may be any."""
+        return cls(In(Key(("id",), "id"), tuple(ids)))
 
     @property
     def of_passages(self) -> bool:

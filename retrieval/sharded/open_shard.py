@@ -162,7 +162,7 @@ class OpenShard(SnapshotContents):
 
     def vectors(self, ids: Sequence[str], where: Filter | None) -> list[tuple[Passage, Embeddings]]:
         """The passages of these documents that match the filter, each with its embeddings."""
-        named = Filter.parse({"id": {"$in": list(ids)}})
+        named = Filter.of_ids(ids)
         with self._snapshot.guarded():
             mask = self._searched.allowed(named if where is None else where & named)
         return list(stored_vectors(self._snapshot, mask))

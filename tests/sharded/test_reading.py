@@ -100,6 +100,21 @@ def test_a_hit_of_a_shard_that_was_emptied_since_is_not_explained(tmp_path: Path
                 index.explain("w1", [hit])
 
 
+def test_any_id_names_its_document(tmp_path: Path) -> None:
+    """One with a NUL, too, which no text of a filter may hold."""
+    made = [Document(id, f"w1 w2 {place}") for place, id in enumerate(("a", "a\0", "a\0b", "b"))]
+    with beside_one_index(tmp_path, shards=2) as (sharded, one):
+        for index in (sharded, one):
+            index.add(made)
+            told = [passage.document_id for passage, _ in index.vectors()]
+            assert told == ["a", "a\0", "a\0b", "b"]
+            own = index.passages("a\0b")
+            assert [passage for passage, _ in index.vectors(passages=own)] == own
+            for document in made:
+                others = {hit.document_id for hit in index.similar(document.id)}
+                assert others == {other.id for other in made} - {document.id}
+
+
 @pytest.mark.parametrize("retriever", RETRIEVERS)
 def test_many_queries_with_filters_of_their_own(
     both: tuple[ShardedIndex, Index], retriever: Any

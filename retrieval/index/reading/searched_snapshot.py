@@ -207,7 +207,7 @@ class SearchedSnapshot:
         """As the protocol says."""
         if self._snapshot.store.find(id) is None:
             return None
-        own = self._snapshot.allowed(Filter.parse({"id": id}))
+        own = self._snapshot.allowed(Filter.of_ids([id]))
         kept = [made for _, made in stored_vectors(self._snapshot, own)]
         dense = [made.dense for made in kept if made.dense is not None]
         tokens = next((made.tokens for made in kept if made.tokens is not None), None)

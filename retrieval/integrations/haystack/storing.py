@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from retrieval import types
 from retrieval.errors import InputError
 from retrieval.index import Index
-from retrieval.indexes import Where
+from retrieval.indexes import Filter, Where
 from retrieval.integrations.haystack.documents import (
     as_passage,
     as_written,
@@ -325,7 +325,7 @@ class Storing:
         if returns == "passage":
             return [as_passage(hit, score) for hit, score in zip(hits, scores, strict=True)]
         ids = [hit.document_id for hit in hits]
-        vectors = self._embeddings({"id": {"$in": ids}}) if return_embedding else {}
+        vectors = self._embeddings(Filter.of_ids(ids)) if return_embedding else {}
         return [
             as_written(one, vectors.get(one.id), score)
             for one, score in zip(self.index.get_many(ids), scores, strict=True)

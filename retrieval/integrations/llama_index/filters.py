@@ -49,11 +49,13 @@ def as_filter(
     parts = []
     if filters is not None and filters.filters:
         parts.append(_joined(filters))
-    if node_ids is not None:
-        parts.append({"id": {"$in": list(node_ids)}})
     if doc_ids is not None:
         parts.append({SOURCE: {"$in": list(doc_ids)}})
-    return Filter.parse({"$and": parts}) if parts else None
+    found = Filter.parse({"$and": parts}) if parts else None
+    if node_ids is None:
+        return found
+    named = Filter.of_ids(node_ids)
+    return named if found is None else found & named
 
 
 def _joined(filters: MetadataFilters) -> dict[str, Any]:
