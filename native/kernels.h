@@ -92,6 +92,9 @@ struct kernels {
     int (*list_sums)(const struct lists *, uint16_t *out, size_t passages);
     int (*top_i32)(const int32_t *scores, size_t n, int64_t *out, size_t k);
     int (*top_u16)(const uint16_t *scores, size_t n, int64_t *out, size_t k);
+    int (*units)(const int8_t *codes, const float *scales, const float *mean,
+                 const float *rotation, float inverse, size_t d, int8_t *out, size_t first,
+                 size_t last);
     int (*ward)(const int8_t *vectors, size_t count, size_t d, const int64_t *bounds,
                 const int64_t *groups, const float *limits, int32_t *out, size_t first,
                 size_t last);

@@ -336,6 +336,22 @@ static PyObject *top_u16(PyObject *self, PyObject *const *arguments, Py_ssize_t 
     RUN(top_u16(DATA(0), LENGTH(0), DATA(1), LENGTH(1)));
 }
 
+static PyObject *units(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    enum { CODES, SCALES, MEAN, ROTATION, INVERSE, OUT };
+    TAKE("units", "b2f1f1f2f1b2!nn");
+    size_t d = WIDTH(CODES);
+    REQUIRE(usable(d), DIMENSION);
+    REQUIRE(LENGTH(SCALES) == LENGTH(CODES) && LENGTH(MEAN) == d && LENGTH(ROTATION) == d &&
+                WIDTH(ROTATION) == d && LENGTH(INVERSE) == 1 && LENGTH(OUT) == LENGTH(CODES) &&
+                WIDTH(OUT) == d,
+            SHAPES);
+    REQUIRE_PART(0, LENGTH(OUT));
+    const float *inverse = DATA(INVERSE);
+    RUN(units(DATA(CODES), DATA(SCALES), DATA(MEAN), DATA(ROTATION), *inverse, d, DATA(OUT),
+              call.numbers[0], call.numbers[1]));
+}
+
 static PyObject *ward(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     enum { VECTORS, BOUNDS, GROUPS, LIMITS, OUT };
@@ -395,6 +411,7 @@ static PyMethodDef methods[] = {
     KERNEL(list_sums),
     KERNEL(top_i32),
     KERNEL(top_u16),
+    KERNEL(units),
     KERNEL(ward),
     {"available", available, METH_NOARGS, "The instruction sets that can be used, best first."},
     {"use", use, METH_O, "Let all kernels use an instruction set, by its name."},

@@ -43,6 +43,7 @@ struct results {
     uint16_t sums[PASSAGES];
     int64_t top[2][TOKENS / 3];
     int32_t ward[TOKENS];
+    int8_t units[TOKENS * 256];
 };
 
 static void run(const struct kernels *k, size_t d, uint64_t seed, struct results *r)
@@ -120,6 +121,12 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     int64_t blocks[4] = {0, 1, 100, TOKENS}, groups[3] = {1, 9, TOKENS / 4};
     float limits[3] = {INFINITY, INFINITY, 90000};
     k->ward(vectors, TOKENS, d, blocks, groups, limits, r->ward, 0, 3);
+    static float mean[256], rotation[256 * 256];
+    for (size_t i = 0; i < d; i++)
+        mean[i] = (float)(next() % 1000) / 500.0f - 1.0f;
+    for (size_t i = 0; i < d * d; i++)
+        rotation[i] = (float)(next() % 1000) / 5000.0f - 0.1f;
+    k->units(vectors, scales, mean, rotation, 0.3f, d, r->units, 0, TOKENS);
 }
 
 int main(void)

@@ -84,6 +84,10 @@ KERNELS: dict[str, tuple[Array | str, ...]] = {
         *(A("i4", "n probed", below="k"), A("u1", "n probed"), A("u1", "n")),
         A("u2", "block", written=True),
     ),
+    "units": (
+        *(A("i1", "t d"), A("f4", "t"), A("f4", "d"), A("f4", "d d"), A("f4", "one")),
+        *(A("i1", "t d", written=True), "part of t"),
+    ),
     "ward": (
         *(A("i1", "t d"), A("i8", "p1", below="t1", rising=True), A("i8", "p", below="t")),
         *(A("f4", "p"), A("i4", "t", written=True), "part of p"),
@@ -103,7 +107,7 @@ def sizes_of(data: atheris.FuzzedDataProvider) -> Sizes:
     sizes |= {"b": data.ConsumeIntInRange(0, 3), "block": data.ConsumeIntInRange(0, 300)}
     bits, d = data.PickValueInList([2, 4]), 8 * data.ConsumeIntInRange(0, 18)
     sizes |= {"bits": bits, "d": d, "w": d * bits // 8, "l": 1 << bits, "penalty": 2**23}
-    sizes |= {"lanes": -(-sizes["n"] // LANES) * LANES, "differences": DIFFERENCES}
+    sizes |= {"one": 1, "lanes": -(-sizes["n"] // LANES) * LANES, "differences": DIFFERENCES}
     return sizes | {f"{name}1": sizes[name] + 1 for name in ("t", "n", "m", "p", "k")}
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "probe",
     "token_rows",
     "top",
+    "units",
     "ward",
 ]
 
@@ -152,6 +153,25 @@ def nearest_listed(
         kernel(vectors, bounds, near, centroids, penalties, out, first, last)
 
     _spread(work, len(near), vectors.size * near.shape[1])
+    return out
+
+
+def units(
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    rotation: NDArray[np.float32],
+    unit: float,
+) -> NDArray[np.int8]:
+    """codes * scales minus the mean, rotated, in units: i8 [T, d]; see `reference.units`."""
+    out = np.empty(codes.shape, np.int8)
+    inverse = np.array([1 / unit], np.float32)
+    kernel = chosen().units
+
+    def work(first: int, last: int) -> None:
+        kernel(codes, scales, mean, rotation, inverse, out, first, last)
+
+    _spread(work, len(codes), codes.size * len(mean))
     return out
 
 

@@ -16,6 +16,7 @@ from retrieval.indexes.kernels.reference import max_sim_compressed as max_sim_co
 from retrieval.indexes.kernels.reference import nearest as nearest
 from retrieval.indexes.kernels.reference import nearest_listed as nearest_listed
 from retrieval.indexes.kernels.reference import probe as probe
+from retrieval.indexes.kernels.reference import units as units
 from retrieval.indexes.kernels.reference import ward as ward
 
 def top_i32(scores: NDArray[np.int32], out: NDArray[np.int64]) -> None: ...

@@ -25,6 +25,7 @@ from retrieval.indexes.kernels._native import (
     probe,
     top_i32,
     top_u16,
+    units,
     use,
     ward,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "nearest_listed",
     "probe",
     "top",
+    "units",
     "use",
     "ward",
 ]

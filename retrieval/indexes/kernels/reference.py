@@ -173,6 +173,40 @@ def encode(
     out[first:last] = packed
 
 
+def units(
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    rotation: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    out: NDArray[np.int8],
+    first: int,
+    last: int,
+) -> None:
+    """out[t] = (codes[t] * scales[t] - mean) @ rotation * inverse, rounded, from -127 to 127.
+
+    Sums are f32, in the order of the dimensions; NaN becomes -127.
+
+    Args:
+        codes: i8 [T, d].
+        scales: f32 [T].
+        mean: f32 [d].
+        rotation: f32 [d, d].
+        inverse: of the unit, f32 [1].
+        out: i8 [T, d].
+        first, last: the vectors to convert.
+    """
+    for start in range(first, last, 1024):
+        part = slice(start, min(start + 1024, last))
+        vectors = codes[part] * scales[part, None] - mean
+        sums = np.zeros_like(vectors)
+        for column, row in zip(vectors.T, rotation, strict=True):
+            sums += column[:, None] * row
+        sums *= inverse[0]
+        sums = np.where(sums > -127, sums, np.float32(-127))
+        out[part] = np.rint(np.minimum(sums, 127))
+
+
 def nearest(
     vectors: NDArray[np.int8],
     centroids: NDArray[np.int8],

@@ -14,8 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.indexes import kernels
 from retrieval.indexes.matmul import times
-from retrieval.indexes.quantising import Vectors, row_blocks
+from retrieval.indexes.quantising import QuantisedVectors, Vectors, row_blocks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,8 @@ class Frame:
 
     def units(self, vectors: TokenVectors) -> NDArray[np.int8]:
         """Vectors f32 [T, d] in units, rounded and clipped to -127..127: i8 [T, d]."""
+        if isinstance(vectors, QuantisedVectors):
+            return kernels.units(vectors.codes, vectors.scales, self.mean, self.rotation, self.unit)
         units = np.empty((len(vectors), len(self.mean)), np.int8)
         if isinstance(vectors, FramedVectors) and vectors.frame.turned_like(self):
             factor, offset = self._seen_from(vectors.frame)

@@ -107,6 +107,18 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
         ),
         ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
         (
+            "units",
+            (
+                vectors,
+                scales,
+                np.zeros(d, np.float32),
+                np.ones((d, d), np.float32),
+                np.full(1, 0.01, np.float32),
+            ),
+            np.empty_like(vectors),
+            (0, tokens),
+        ),
+        (
             "ward",
             (
                 vectors,

@@ -138,6 +138,18 @@ def test_nearest_of_as_many_centroids_as_a_code_can_name(isa: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@given(generators, dimensions, st.integers(0, 40))
+def test_units(random: np.random.Generator, d: int, tokens: int) -> None:
+    scales = random.choice(np.float32([0, 1e-3, 0.01, 1, 1e30, np.inf, np.nan]), tokens)
+    mean = random.normal(0, 0.1, d).astype(np.float32)
+    rotation = np.linalg.qr(random.standard_normal((d, d)))[0].astype(np.float32)
+    inverse = random.choice(np.float32([0, 1, 120.5, 1e20]), 1)
+    arguments = (signed(random, tokens, d), scales, mean, rotation, inverse)
+    with np.errstate(all="ignore"):
+        agree("units", arguments, np.full((tokens, d), 7, np.int8), *part(random, tokens))
+
+
+@settings(max_examples=60, deadline=None)
 @given(generators, dimensions, st.integers(1, 70), st.integers(1, 100))
 def test_centroid_table(random: np.random.Generator, d: int, m: int, count: int) -> None:
     lanes = -(-m // 16) * 16
