@@ -31,7 +31,7 @@ PIECE = 1 << 22
 _DATABASE_PIECES = 2048
 _LEAST_PIECE = 1 << 14
 """A database is cut into about `_DATABASE_PIECES`, but into none smaller than this. One document
-changes some 20 of its pages, in 15 places (docs/decisions/shards.md)."""
+changes some 20 of its pages, in 15 places (docs/decisions/building-shards.md)."""
 
 _AT_ONCE = 8
 """Pieces that are transferred at a time."""
