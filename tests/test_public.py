@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import retrieval
+import retrieval.documents
 from retrieval import errors
 
 ROOT = Path(retrieval.__file__).parent
@@ -25,6 +28,7 @@ def test_exported_names() -> None:
         "Embeddings",
         "Filter",
         "Hit",
+        "Hits",
         "Hybrid",
         "Index",
         "LateOptions",
@@ -36,6 +40,19 @@ def test_exported_names() -> None:
     for name in retrieval.__all__:
         assert getattr(retrieval, name) is not None
     assert dir(retrieval) == retrieval.__all__
+
+
+@pytest.mark.parametrize("package", [retrieval, retrieval.documents])
+def test_a_type_checker_knows_every_name_and_no_other(package: ModuleType) -> None:
+    """A `__getattr__` that it sees gives any name, misspelt ones too, the type Any."""
+    seen: set[str] = set()
+    for node in ast.parse(Path(str(package.__file__)).read_text()).body:
+        hidden = isinstance(node, ast.If) and ast.unparse(node.test) == "not TYPE_CHECKING"
+        for one in () if hidden else ast.walk(node):
+            assert getattr(one, "name", "") != "__getattr__"
+            if isinstance(one, ast.ImportFrom):
+                seen |= {alias.asname or alias.name for alias in one.names}
+    assert {*package.__all__} <= {*seen, "__version__"}
 
 
 def test_index_is_the_index() -> None:

@@ -15,7 +15,7 @@ natural_queries  what people write that asks for what stands with it: headings, 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from retrieval.documents.naming import source_id
@@ -68,11 +68,13 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a part when it is first asked for: an index that is only searched reads no files."""
-    for module, names in _MODULES.items():
-        if name in names.split():
-            value = getattr(import_module(f"{__name__}.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # where a name that is misspelt would be of any type
+
+    def __getattr__(name: str) -> object:
+        """Load a part when it is first asked for: an index that is only searched reads no files."""
+        for module, names in _MODULES.items():
+            if name in names.split():
+                value = getattr(import_module(f"{__name__}.{module}"), name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
