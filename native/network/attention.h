@@ -6,8 +6,8 @@
 
 #include "linear.h"
 
-/* Queries that are read together. */
-enum { QUERIES = 2 * ROWS };
+/* Columns of a block of sums, and queries that are read together. */
+enum { SPAN = WIDE * LANES, QUERIES = 2 * TALL };
 
 /* What a head works in, for one text of `length` tokens and heads of `dim` dimensions. */
 struct head {
@@ -27,7 +27,7 @@ static inline size_t panel_count(size_t length)
 /* sums[r][w] = a[r, 0:k] times rows of b, where vector w of row i lies at b + i * row + w * next. */
 static ALWAYS_INLINE void products_of(const float *a, size_t stride, size_t k, const float *b,
                                       size_t row, size_t next, const int rows, const int wide,
-                                      floats sums[ROWS][WIDE])
+                                      floats sums[TALL][WIDE])
 {
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int w = 0; w < wide; w++)
@@ -49,7 +49,7 @@ static ALWAYS_INLINE void block_of(const float *a, size_t stride, size_t k, cons
                                    size_t row, size_t next, const int rows, const int wide,
                                    const float *factors, float *out, size_t out_stride)
 {
-    floats sums[ROWS][WIDE];
+    floats sums[TALL][WIDE];
     products_of(a, stride, k, b, row, next, rows, wide, sums);
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int w = 0; w < wide; w++) {
@@ -149,12 +149,12 @@ static void attend(const struct head *h, size_t first, size_t count, size_t wind
     const size_t panel = from / LANES, start = panel * LANES;
     const size_t n = (beyond - start + LANES - 1) / LANES * LANES;
     float factors[QUERIES];
-    for (size_t key = 0; key < n; key += GROUP) {
+    for (size_t key = 0; key < n; key += SPAN) {
         const float *keys = h->keys + (start + key) * dim;
-        const size_t wide = n - key < GROUP ? (n - key) / LANES : WIDE;
-        for (size_t r = 0; r < count; r += ROWS)
+        const size_t wide = n - key < SPAN ? (n - key) / LANES : WIDE;
+        for (size_t r = 0; r < count; r += TALL)
             multiply_block(h->queries + (first + r) * dim, dim, dim, keys, LANES, dim * LANES,
-                           count - r < ROWS ? count - r : ROWS, wide, NULL,
+                           count - r < TALL ? count - r : TALL, wide, NULL,
                            h->shares + r * n + key, n);
     }
     for (size_t r = 0; r < count; r++) {
@@ -163,12 +163,12 @@ static void attend(const struct head *h, size_t first, size_t count, size_t wind
         const size_t high = window == 0 || at + window >= h->length ? h->length : at + window + 1;
         factors[r] = softmax(h->shares + r * n, n, low > start ? low - start : 0, high - start);
     }
-    for (size_t r = 0; r < count; r += ROWS)
-        for (size_t i = 0; i < dim; i += GROUP)
+    for (size_t r = 0; r < count; r += TALL)
+        for (size_t i = 0; i < dim; i += SPAN)
             multiply_block(h->shares + r * n + (from - start), n, beyond - from,
                            h->values + from * dim + i, dim, LANES,
-                           count - r < ROWS ? count - r : ROWS,
-                           dim - i < GROUP ? (dim - i) / LANES : WIDE, factors + r,
+                           count - r < TALL ? count - r : TALL,
+                           dim - i < SPAN ? (dim - i) / LANES : WIDE, factors + r,
                            out + r * stride + i, stride);
 }
 

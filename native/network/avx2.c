@@ -6,7 +6,7 @@
 #include "vectors.h"
 
 typedef int16_t code_t;
-enum { WIDE = 1, DEPTH = 2, ZERO = 0 };
+enum { DEPTH = 2, ZERO = 0 };
 
 static ALWAYS_INLINE void put_codes(code_t *to, floats x)
 {
@@ -36,6 +36,6 @@ static ALWAYS_INLINE ints add_products(ints sum, token_t token, weights_t weight
 
 #include "broadcast.h"
 
-#define SET network_avx2
-#define NAME "avx2"
 #include "forward.inc"
+
+const struct instruction_set network_avx2 = {.name = "avx2", .pack = pack, .forward = forward};

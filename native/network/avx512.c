@@ -4,13 +4,11 @@
 #include "vectors.h"
 
 typedef uint8_t code_t;
-enum { WIDE = 4, DEPTH = 4, ZERO = 128 };
+enum { DEPTH = 4, ZERO = 128 };
 
 static ALWAYS_INLINE void put_codes(code_t *to, floats x)
 {
-    __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(ZERO));
-    code = _mm512_max_epi32(code, _mm512_setzero_si512());
-    _mm_storeu_si128((void *)to, _mm512_cvtusepi32_epi8(code));
+    _mm_storeu_si128((void *)to, bytes_of(x, ZERO));
 }
 
 typedef __m512i token_t, weights_t;
@@ -34,6 +32,6 @@ static ALWAYS_INLINE ints add_products(ints sum, token_t token, weights_t weight
 
 #include "broadcast.h"
 
-#define SET network_avx512
-#define NAME "avx512"
 #include "forward.inc"
+
+const struct instruction_set network_avx512 = {.name = "avx512", .pack = pack, .forward = forward};

@@ -4,7 +4,7 @@
 #include "vectors.h"
 
 typedef uint8_t code_t;
-enum { WIDE = 1, DEPTH = 4, ZERO = 128 };
+enum { DEPTH = 4, ZERO = 128 };
 
 static ALWAYS_INLINE void put_codes(code_t *to, floats x)
 {
@@ -40,6 +40,6 @@ static ALWAYS_INLINE ints add_products(ints sum, token_t token, weights_t weight
 
 #include "broadcast.h"
 
-#define SET network_avxvnni
-#define NAME "avxvnni"
 #include "forward.inc"
+
+const struct instruction_set network_avxvnni = {.name = "avxvnni", .pack = pack, .forward = forward};

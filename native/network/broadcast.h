@@ -3,7 +3,7 @@
 #ifndef RETRIEVAL_BROADCAST_H
 #define RETRIEVAL_BROADCAST_H
 
-#include "linear.h"
+#include "registers.h"
 
 static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *starts,
                                             const code_t *codes, size_t in, const int rows,

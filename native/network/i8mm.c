@@ -7,14 +7,14 @@
 #include "vectors.h"
 
 typedef int8_t code_t;
-enum { WIDE = 1, DEPTH = 8, ZERO = 0 };
+enum { DEPTH = 8, ZERO = 0 };
 
 static ALWAYS_INLINE void put_codes(code_t *to, floats x)
 {
     vst1q_s8(to, bytes_of(x));
 }
 
-#include "linear.h"
+#include "registers.h"
 
 /* Two tokens of the rows, of which the second is the first again where their number is odd. */
 static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *starts,
@@ -52,6 +52,6 @@ static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *s
         }
 }
 
-#define SET network_i8mm
-#define NAME "i8mm"
 #include "forward.inc"
+
+const struct instruction_set network_i8mm = {.name = "i8mm", .pack = pack, .forward = forward};

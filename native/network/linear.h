@@ -1,11 +1,13 @@
-/* Linear layers over rows of codes, six rows by a group of output channels at a time. The including
+/* Linear layers over rows of codes, some rows by a group of output channels at a time. The including
  * file defines:
  *
- *   WIDE                 of sixteen output channels, how many a step makes
+ *   ROWS, GROUP          most rows and output channels of one step
  *   DEPTH                values of a row that lie together in a tile
+ *   STEP                 values of a row that are read together; tiles are filled up to it with zeros
  *   code_t, ZERO         the type of a code, and what is added to it
  *   put_codes()          sixteen floats to the nearest codes; their magnitudes are at most 127
- *   products_of_codes()  see below
+ *   products_of_codes(), multiply_group()
+ *                        see below; registers.h has the latter for sums in registers
  */
 #ifndef RETRIEVAL_LINEAR_H
 #define RETRIEVAL_LINEAR_H
@@ -14,9 +16,10 @@
 
 #include "network.h"
 
-/* Output channels of one step, rows of one step, and rows between whose layers the activations stay in
- * the cache. */
-enum { GROUP = WIDE * LANES, ROWS = 6, BLOCK = 16 * ROWS };
+/* Vectors of one row of a step, and rows between whose layers the activations stay in the cache: whole
+ * steps, as a step may read all of its rows, whatever their number. */
+enum { PARTS = GROUP / LANES, BLOCK = 96 };
+_Static_assert(BLOCK % ROWS == 0 && GROUP % LANES == 0, "a block is whole steps");
 
 /* Rows that a linear layer reads: (value - ZERO) * scale. */
 struct codes {
@@ -25,11 +28,16 @@ struct codes {
     size_t width;
 };
 
-/* sums[r][w] = starts + the codes of some rows times one group of a matrix's rows; `rows` is a
- * constant. */
+/* The length of a matrix's rows in its tiles. */
+static inline size_t padded(size_t in)
+{
+    return (in + STEP - 1) / STEP * STEP;
+}
+
+/* sums[r][p] = starts + the codes of some rows times one group of a matrix's rows. */
 static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *starts,
                                             const code_t *codes, size_t in, const int rows,
-                                            ints sums[ROWS][WIDE]);
+                                            ints sums[ROWS][PARTS]);
 
 /* Round row `at` to codes with a scale of its own. */
 static inline void read_row(const struct codes *to, size_t at, const float *row)
@@ -51,33 +59,23 @@ static inline void read_row(const struct codes *to, size_t at, const float *row)
 static ALWAYS_INLINE void group_of(const struct matrix *m, size_t group, const struct codes *x,
                                    size_t at, const int rows, float *out, size_t stride, int more)
 {
-    ints sums[ROWS][WIDE];
-    products_of_codes(m->tiles + group * GROUP * m->in, m->starts + group * GROUP,
+    ints sums[ROWS][PARTS];
+    products_of_codes(m->tiles + group * GROUP * padded(m->in), m->starts + group * GROUP,
                       x->values + at * m->in, m->in, rows, sums);
-    UNROLL for (int w = 0; w < WIDE; w++) {
-        floats scale = load(m->scales + group * GROUP + w * LANES);
+    UNROLL for (int p = 0; p < PARTS; p++) {
+        floats scale = load(m->scales + group * GROUP + p * LANES);
         UNROLL for (int r = 0; r < rows; r++) {
-            floats made = multiply(floats_of(sums[r][w]),
+            floats made = multiply(floats_of(sums[r][p]),
                                    multiply(scale, all(x->scales[at + (size_t)r])));
-            float *to = out + (size_t)r * stride + w * LANES;
+            float *to = out + (size_t)r * stride + p * LANES;
             store(to, more ? add(load(to), made) : made);
         }
     }
 }
 
-/* The same for any number of rows up to ROWS. */
+/* The same as a function, for any number of rows up to ROWS. */
 static void multiply_group(const struct matrix *m, size_t group, const struct codes *x, size_t at,
-                           size_t rows, float *out, size_t stride, int more)
-{
-    switch (rows) {
-    case 1: group_of(m, group, x, at, 1, out, stride, more); break;
-    case 2: group_of(m, group, x, at, 2, out, stride, more); break;
-    case 3: group_of(m, group, x, at, 3, out, stride, more); break;
-    case 4: group_of(m, group, x, at, 4, out, stride, more); break;
-    case 5: group_of(m, group, x, at, 5, out, stride, more); break;
-    default: group_of(m, group, x, at, ROWS, out, stride, more);
-    }
-}
+                           size_t rows, float *out, size_t stride, int more);
 
 /* The same for a matrix's last group where there are fewer rows in it than GROUP. */
 static void multiply_rest(const struct matrix *m, size_t group, const struct codes *x, size_t at,
@@ -114,10 +112,10 @@ static void gated(const struct matrix *m, const struct codes *x, size_t rows, fl
             multiply_group(m, first / GROUP, x, at, count, gates[0], GROUP, 0);
             multiply_group(m, (inner + first) / GROUP, x, at, count, values[0], GROUP, 0);
             for (size_t r = 0; r < count; r++)
-                UNROLL for (int w = 0; w < WIDE; w++) {
-                    floats gate = gelu(load(gates[r] + w * LANES));
-                    floats made = multiply(gate, load(values[r] + w * LANES));
-                    store(out + (at + r) * inner + first + (size_t)w * LANES, made);
+                UNROLL for (int p = 0; p < PARTS; p++) {
+                    floats gate = gelu(load(gates[r] + p * LANES));
+                    floats made = multiply(gate, load(values[r] + p * LANES));
+                    store(out + (at + r) * inner + first + (size_t)p * LANES, made);
                 }
         }
 }

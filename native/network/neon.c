@@ -7,14 +7,14 @@
 #include "vectors.h"
 
 typedef int8_t code_t;
-enum { WIDE = 1, DEPTH = 4, ZERO = 0 };
+enum { DEPTH = 4, ZERO = 0 };
 
 static ALWAYS_INLINE void put_codes(code_t *to, floats x)
 {
     vst1q_s8(to, bytes_of(x));
 }
 
-#include "linear.h"
+#include "registers.h"
 
 /* Sixteen codes of a token at a time: an instruction takes four of them from their register. */
 static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *starts,
@@ -42,6 +42,6 @@ static ALWAYS_INLINE void products_of_codes(const int8_t *tile, const int32_t *s
     }
 }
 
-#define SET network_neon
-#define NAME "neon"
 #include "forward.inc"
+
+const struct instruction_set network_neon = {.name = "neon", .pack = pack, .forward = forward};

@@ -2,6 +2,7 @@
  * included one of vectors512.h, vectors256.h and vectors128.h:
  *
  *   floats, ints          sixteen f32, sixteen i32, in one register or several
+ *   WIDE                  how many of them beside each other, in TALL rows, are sums in registers
  *   load, store, all      from and to memory of any alignment; one value sixteen times
  *   add, subtract, multiply, divide, larger, magnitude, nearest (integer, to even)
  *   multiply_add          a * b + c, rounded once
@@ -18,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, TALL = 6 };
 
 /* e to the power of x <= 0, to about an ulp; below -87 it is e^-87. As 2^n times a polynomial
  * of the rest, the Taylor series to the sixth power on [-ln 2 / 2, ln 2 / 2]. */

@@ -9,6 +9,8 @@
 typedef float32x4x4_t floats;
 typedef int32x4x4_t ints;
 
+enum { WIDE = 1 };
+
 /* A function of each of the four registers. */
 #define EACH(expression)                                                                           \
     floats out;                                                                                    \

@@ -12,6 +12,8 @@ typedef struct {
     __m256i low, high;
 } ints;
 
+enum { WIDE = 1 };
+
 static ALWAYS_INLINE floats load(const float *from)
 {
     return (floats){_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};

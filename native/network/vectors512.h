@@ -7,6 +7,8 @@
 typedef __m512 floats;
 typedef __m512i ints;
 
+enum { WIDE = 4 };
+
 static ALWAYS_INLINE floats load(const float *from)
 {
     return _mm512_loadu_ps(from);
@@ -82,6 +84,14 @@ static ALWAYS_INLINE float largest_of(floats x)
 {
     return largest_of_eight(
         _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
+
+/* The nearest integers with `zero` added, as unsigned bytes. */
+static ALWAYS_INLINE __m128i bytes_of(floats x, int zero)
+{
+    __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(zero));
+    code = _mm512_max_epi32(code, _mm512_setzero_si512());
+    return _mm512_cvtusepi32_epi8(code);
 }
 
 static ALWAYS_INLINE ints load_ints(const int32_t *from)
