@@ -3,6 +3,9 @@
 
 #include "../processor.h"
 
+#ifdef HAVE_AMX
+extern const struct instruction_set network_amx;
+#endif
 #ifdef HAVE_AVX512
 extern const struct instruction_set network_avx512;
 #endif
@@ -21,8 +24,12 @@ extern const struct instruction_set network_neon;
 
 const struct instruction_set *const *instruction_sets(void)
 {
-    static const struct instruction_set *found[4];
+    static const struct instruction_set *found[5];
     size_t n = 0;
+#ifdef HAVE_AMX
+    if (has_amx_int8())
+        found[n++] = &network_amx;
+#endif
 #ifdef HAVE_AVX512
     if (has_avx512_vnni())
         found[n++] = &network_avx512;

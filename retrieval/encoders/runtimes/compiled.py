@@ -1,4 +1,4 @@
-"""The embedded model's network compiled for processors with AVX-512 VNNI, AVX-VNNI, AVX2 or NEON.
+"""The embedded model's network compiled for AMX, AVX-512 VNNI, AVX-VNNI, AVX2 and NEON.
 
 It computes what the graph of `retrieval.encoders.export.onnx_graph` does, from the same weights and
 with the same rounding to int8, in less time: a token's activations go through the layers between
@@ -33,7 +33,7 @@ else:
 
 VARIABLE = "RETRIEVAL_ISA"
 
-KNOWN = ("avx512", "avxvnni", "avx2", "i8mm", "neon")
+KNOWN = ("amx", "avx512", "avxvnni", "avx2", "i8mm", "neon")
 """Every instruction set that the network is compiled for, on one processor or another."""
 
 _FIRST_ANGLES = 512

@@ -16,7 +16,7 @@ VARIABLE = "RETRIEVAL_ISA"
 KNOWN = ("avx512", "avx2", "neon", "portable", reference.ISA)
 """All instruction sets that have kernels, on any processor."""
 
-_OF_ENCODER = {"avxvnni": "avx2", "i8mm": "neon"}
+_OF_ENCODER = {"amx": "avx512", "avxvnni": "avx2", "i8mm": "neon"}
 """Values of RETRIEVAL_ISA that only the encoder has, and what the kernels use for them."""
 
 _NO_NATIVE = (

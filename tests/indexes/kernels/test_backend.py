@@ -46,7 +46,9 @@ def test_the_variable_chooses(isa: str) -> None:
     assert (found.stdout, found.stderr) == (f"[4 3] [4] {isa}\n", "")
 
 
-@pytest.mark.parametrize(("named", "used"), [("avxvnni", "avx2"), ("i8mm", "neon")])
+@pytest.mark.parametrize(
+    ("named", "used"), [("amx", "avx512"), ("avxvnni", "avx2"), ("i8mm", "neon")]
+)
 def test_what_only_the_encoder_has_kernels_for_names_the_set_below_it(
     named: str, used: str
 ) -> None:
