@@ -17,7 +17,8 @@ from .quantized_network import VOCABULARY, config, forward, save
 ISAS = compiled.available()
 pytestmark = pytest.mark.skipif(not ISAS, reason="no compiled network for this processor")
 
-# Both sides of every edge: of steps of 6 and 12 rows, blocks of 96, registers of 16, windows.
+# Both sides of every edge: of steps of 6, 12, 16 and 32 rows, blocks of 96, registers of 16,
+# windows.
 LENGTHS = (1, 2, 5, 6, 7, 12, 13, 16, 17, 32, 33, 34, 63, 64, 65, 95, 96, 97, 150, 193, 600)
 SHAPES = {
     "small": {},
