@@ -4,8 +4,9 @@
 
 ONNX Runtime asks the processor what it has, and nothing tells it to do without. So its library is
 copied, its questions (cpuid) are replaced by an instruction that does not exist, and a handler of
-that fault (cpuid_mask.c) answers what a processor without AVX-512, or without VNNI too, would.
-Needs an x86 processor with AVX-512 VNNI and AVX-VNNI, a C compiler and objdump. Times are the
+that fault (cpuid_mask.c) answers what a processor without AMX, AVX-512, or VNNI too, would.
+Needs an x86 processor with AVX-512 VNNI, a C compiler and objdump; what the processor has of the
+instruction sets is measured. Times are the
 process's own seconds on one thread, the best of many runs in turn, for texts of random tokens.
 """
 
@@ -35,7 +36,7 @@ from retrieval.encoders.model_folder import ModelSettings
 from retrieval.encoders.runtimes import compiled, onnx
 
 LENGTHS = (16, 64, 256, 1_024)
-HIDDEN = {"avx512": "", "avxvnni": "avx512", "avx2": "vnni"}
+HIDDEN = {"amx": "", "avx512": "amx", "avxvnni": "avx512", "avx2": "vnni"}
 """Each instruction set, and what is hidden from ONNX Runtime beside it."""
 LEAST_RUNS, RUN_TOKENS, LEAST_TOKENS = 40, 60_000, 256
 
@@ -107,8 +108,8 @@ def main() -> None:
         mask, found = folder / "mask.so", folder / "found.json"
         source = Path(__file__).with_name("cpuid_mask.c")
         subprocess.run(["cc", "-O1", "-shared", "-fPIC", source, "-o", mask], check=True)
-        for isa, hidden in HIDDEN.items():
-            variables = {"LD_PRELOAD": str(mask), "HIDE": hidden, "OMP_NUM_THREADS": "1"}
+        for isa in filter(HIDDEN.__contains__, compiled.available()):
+            variables = {"LD_PRELOAD": str(mask), "HIDE": HIDDEN[isa], "OMP_NUM_THREADS": "1"}
             path = os.pathsep.join([name, *filter(None, [os.environ.get("PYTHONPATH")])])
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.instruction_sets", found, "--one", isa],
