@@ -120,8 +120,10 @@ def is_disk_full(error: BaseException) -> bool:
             getattr(seen, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         ):
             return True
-        # Libraries in C++ and Rust report the errno only as text.
-        if any(words in str(seen).lower() for words in _FULL_WORDS):
+        # Libraries in C++ and Rust report the errno only as text. Our own errors have such a cause;
+        # their text may quote a document's id.
+        ours = isinstance(seen, RetrievalError)
+        if not ours and any(words in str(seen).lower() for words in _FULL_WORDS):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.errors import StorageError
+from retrieval.errors import InputError, StorageError
 from retrieval.index import Index
 from retrieval.store import StoreWriter
 from retrieval.types import Document
@@ -147,3 +147,9 @@ def test_a_read_only_disk_can_be_searched(small_disk: Path) -> None:
                 write()
     with pytest.raises(StorageError, match="no index can be created"):
         Index.create(small_disk / "other", encoder=FakeEncoder())
+
+
+def test_a_document_about_full_disks_is_no_full_disk(index: Index) -> None:
+    """Errors quote ids, and libraries say only by words that there is no space."""
+    with pytest.raises(InputError, match="is not a text"):
+        index.add([Document("why the disk is full.md", 3)])  # type: ignore[arg-type]
