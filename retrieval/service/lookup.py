@@ -17,6 +17,7 @@ from retrieval.index import Index
 from retrieval.index.context_builder import path_of
 from retrieval.index.listing import Listing
 from retrieval.index.searching import Searching
+from retrieval.indexes import Filter
 from retrieval.service.opened import Opened
 from retrieval.service.printable import safe
 from retrieval.sync.settings import settings_of
@@ -266,7 +267,7 @@ def file_of(index: Opened, document: Document) -> str | None:
     path = document.metadata.get("path")
     if not isinstance(index, Index):
         return path_of(document.metadata)
-    listed = index.listed("id == :id", params={"id": document.id})
+    listed = index.listed(Filter.of_ids([document.id]))
     source = listed[0].source if listed else None
     return source if source is not None and source == path else None
 

@@ -11,6 +11,7 @@ import retrieval.encoders
 from retrieval import Document, Index
 from retrieval.errors import InputError
 from retrieval.service.lookup import (
+    file_of,
     find_document,
     lines_of,
     outline_of,
@@ -44,6 +45,12 @@ def test_a_path_is_found_however_it_is_written(index: Index, name: str) -> None:
 def test_an_id_comes_before_a_path(index: Index) -> None:
     assert find_document(index, "other/../made").text == "odd id"
     assert find_document(index, "made").text == "# Heading\n\nby hand"
+
+
+def test_any_id_is_that_of_a_document_without_a_file(index: Index) -> None:
+    index.add([Document("a\0b", "words")])
+    document = index.get("a\0b")
+    assert document is not None and file_of(index, document) is None
 
 
 def test_lines_have_no_line_breaks(index: Index) -> None:
