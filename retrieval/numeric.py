@@ -12,8 +12,17 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, including NaN and infinity; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether it is a real number, including NaN and infinity; True and False are not.
+
+    Nor is one beyond all floats, such as 10**400, with which no float can be compared or added.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def plain_number(value: Any) -> Any:

@@ -41,6 +41,15 @@ def test_numbers(value: Any) -> None:
     assert json.loads(json.dumps(asdict(hybrid)))["lexical"] == float(value)
 
 
+def test_a_number_beyond_all_floats_is_none(tmp_path: Path) -> None:
+    assert is_whole(10**400) and not is_number(10**400) and not is_number(Fraction(10**400))
+    for name in ("lexical", "roles"):
+        with pytest.raises(InputError, match=f"{name}=1000"):
+            Hybrid(**{name: 10**400})
+    with pytest.raises(InputError, match="timeout=1000"):
+        Index.open(tmp_path, timeout=10**400)
+
+
 @pytest.mark.parametrize("value", NONE)
 def test_what_is_none(value: Any) -> None:
     assert not is_whole(value) and not is_number(value)

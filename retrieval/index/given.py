@@ -67,7 +67,7 @@ def of_query(vector: ArrayLike | None, tokens: ArrayLike | None, settings: Setti
         dense = _unit(rows, "dense")
     if tokens is None:
         return Embeddings(dense, None, None)
-    rows = _array(tokens, settings.token_dim, "token")
+    rows = _query_tokens(tokens, settings)
     if not len(rows):
         raise InputError("tokens has no row; give at least one token vector")
     return Embeddings(dense, rows, offsets_of([len(rows)]))
@@ -91,7 +91,7 @@ def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
         dense = _unit(_array(dense, settings.dense_dim, "dense"), "dense")
     offsets = None
     if tokens is not None:
-        tokens = _array(tokens, settings.token_dim, "token")
+        tokens = _query_tokens(tokens, settings)
         count = len(embeddings)
         offsets = _offsets(embeddings.offsets, tokens, count, "offsets", least=1)
     return Embeddings(dense, tokens, offsets)
@@ -114,7 +114,7 @@ def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
     for key, rows in arrays.items():
         try:
             arrays[key] = None if rows is None else np.ascontiguousarray(rows, np.float32)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise EncoderError(
                 f"encoder {name!r} returned {key} that is not an array of numbers ({error})"
             ) from error
@@ -214,8 +214,9 @@ def _array(vectors: Any, dim: int | None, what: str, *, flat: bool = False) -> N
     if dim is None:
         raise InputError(f"{what} vectors were given, but the index stores none; leave them out")
     try:
-        rows = np.ascontiguousarray(vectors, np.float32)
-    except (ValueError, TypeError) as error:
+        with np.errstate(over="ignore"):  # a number that f32 cannot hold is refused as infinite
+            rows = np.ascontiguousarray(vectors, np.float32)
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{what} vectors are not an array of numbers ({error})") from error
     if flat and rows.ndim == 1:
         rows = rows[None]
@@ -225,6 +226,14 @@ def _array(vectors: Any, dim: int | None, what: str, *, flat: bool = False) -> N
         )
     if not np.isfinite(rows).all():
         raise InputError(f"a {what} vector holds NaN or infinity; give finite numbers")
+    return rows
+
+
+def _query_tokens(tokens: Any, settings: Settings) -> NDArray[np.float32]:
+    """Token vectors of queries; their lengths are weights, and scores have to stay finite."""
+    rows = _array(tokens, settings.token_dim, "token")
+    if (_lengths(rows) > _LONG).any():
+        raise InputError(f"a token vector of a query is longer than {_LONG:g}; give shorter ones")
     return rows
 
 

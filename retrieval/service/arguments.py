@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from retrieval.errors import InputError
+from retrieval.numeric import is_number
 
 UNBOUNDED = 1_000_000_000
 """The maximum of a number without a bound of its own."""
@@ -198,8 +199,7 @@ def _is(type: Type, value: Any) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            return whole or (isinstance(value, float) and math.isfinite(value))
+            return is_number(value) and math.isfinite(value)
         case "boolean":
             return isinstance(value, bool)
         case "strings":

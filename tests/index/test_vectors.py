@@ -231,6 +231,9 @@ def test_queries_that_do_not_fit_are_refused(tmp_path: Path, index: Index) -> No
         ({"tokens": ONES}, "expected rows of 16 numbers"),
         ({"tokens": TOKENS[:0]}, "tokens has no row"),
         ({"vector": ONES[0] * 0}, "all zeros"),
+        ({"vector": [10**400] * 32}, "not an array of numbers"),
+        ({"vector": [1e300] * 32}, "NaN or infinity"),
+        ({"tokens": TOKENS * np.float32(3e38)}, "a token vector of a query is longer than 1e"),
     ):
         with pytest.raises(InputError, match=message):
             index.search("fox", **options)  # type: ignore[arg-type]

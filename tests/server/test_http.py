@@ -111,9 +111,12 @@ def test_a_search_by_the_options_of_python(client: Client) -> None:
         ({"dense": -1}, "dense=-1 is not a weight"),
         ({"candidates": 10**9}, "`candidates` is 1,000,000,000; the maximum is 10,000"),
         ({"fusion": ["rrf"]}, "fusion=['rrf'] is unknown"),
+        ({"lexical": 10**400}, "is not a weight"),
     ):
         refused = client.post(f"{AT}/search", {"query": "a", "hybrid": hybrid})
         assert refused.status == 400 and said in refused.json["detail"], refused.body
+    refused = client.post(f"{AT}/search", {"vector": [10**400, 1]})
+    assert refused.status == 400 and "give a list of numbers" in refused.json["detail"]
 
 
 def test_hits_with_the_lines_around_them(client: Client) -> None:
