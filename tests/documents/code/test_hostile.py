@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -112,3 +113,12 @@ def test_a_text_in_another_language_is_cut_by_its_layout() -> None:
     for language in ("java", "c", "go", "rust", "php"):
         found = outline(prose, language)
         assert len(found.blocks) <= 1
+
+
+@pytest.mark.parametrize("language", ["python", "yaml", "toml", "go", "javascript", "rust"])
+def test_a_long_run_of_comments_takes_time_that_goes_with_its_length(language: str) -> None:
+    mark = "//" if language in {"go", "javascript", "rust"} else "#"
+    begun = time.process_time()
+    found = outline(f"{mark} a\n" * 8_000, language)
+    assert time.process_time() - begun < 1.5
+    assert not found.blocks

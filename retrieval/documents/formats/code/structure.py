@@ -95,6 +95,7 @@ class _Above:
     def __init__(self, text: str, found: Found) -> None:
         self._text = text
         self._before: dict[int, Span] = {}
+        self._starts: dict[int, int] = {}  # those found, for each line of a long run of comments
         self._pieces: dict[int, int] = {}  # where what follows one begins: where it begins
         self._comments = set(found.comments)
         for pieces, apart in ((found.comments, False), (found.attributes, True)):
@@ -107,9 +108,13 @@ class _Above:
 
     def start(self, at: int) -> int:
         """Where what belongs to the statement at a character begins."""
-        while at in self._before:
+        passed: list[int] = []
+        while at in self._before and at not in self._starts:
+            passed.append(at)
             at = self._before[at][0]
-        return at
+        first = self._starts.get(at, at)
+        self._starts |= dict.fromkeys(passed, first)
+        return first
 
     def comment(self, at: int) -> Span | None:
         """The comments above the statement at a character, from the first to the last."""
