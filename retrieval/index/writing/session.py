@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,8 @@ class Session:
     """Holds the index's lock and store, writes segments, and commits them.
 
     A folder that no commit names is garbage: leftovers of a killed writer are removed at the start
-    of the next one, folders dropped by a commit right after it, leftovers of an error at exit.
+    of the next one, folders dropped by a commit right after it, leftovers of an error at exit. A
+    process that was forked meanwhile leaves all of that to the one that writes.
 
     Attributes:
         store: the index as of the last commit.
@@ -83,6 +85,7 @@ class Session:
         self._progress = progress
         self._unsynced = Unsynced()
         self._exit = contextlib.ExitStack()
+        self._process = os.getpid()
 
     def __enter__(self) -> Session:
         """Take the lock, open the store, sweep."""
@@ -105,6 +108,8 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if os.getpid() != self._process:
+            return
         with self._exit:
             self._unsynced.forget()
             if error is None:
