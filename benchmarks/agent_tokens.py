@@ -1,22 +1,22 @@
-"""What an agent reads until it has the answer: with `search` and `read`, or with grep and files.
+"""Tokens that an agent reads until it has the answer: by `search` and `read`, or by grep and files.
 
     python benchmarks/agent_tokens.py REPOSITORIES --work FOLDER --out FILE.json
 
-The repositories, the questions and their answers are those of `code_questions.py`, which says
-where they come from; they were written before any search. Each reader goes on until the lines that
-it read are an answer: at least half of the right lines, or at least half of its own are right. It
-gives up after ten places. Counted are the tokens of all that it was shown by then:
+Repositories, questions and answers are those of `code_questions.py`, written before any search.
+Each reader reads on until the lines that it read contain an answer: at least half of the right
+lines, or at least half of its own lines are right. It gives up after ten places. Counted are the
+tokens of all that it was shown by then:
 
-    search and read   `retrieval mcp` as a process: what `search` answers, then `read` of the lines
-                      of each hit in turn; where the first five are none, `search` once more for
+    search and read   `retrieval mcp` as a process: the answer of `search`, then `read` of the lines
+                      of each hit in turn; if none of the first five is right, another `search` for
                       ten
-    grep, windows     windows of twenty lines, as grep shows them with their surroundings, those
-                      with most words of the question first
-    grep, files       the names of the files with most words of the question, then whole files
+    grep, windows     windows of twenty lines, as grep shows matches with context, those with the
+                      most words of the question first
+    grep, files       the names of the files with the most words of the question, then whole files
 
-Nobody knows beforehand which words of a question are worth grepping for: the two that grep are
-given the best order that the words allow (`code_questions.grep`), and finding it costs them
-nothing. Tokens are those of the embedded model's tokenizer.
+Which words of a question are worth grepping for is not known beforehand. Both grep readers get the
+best order that the words allow (`code_questions.grep`), and finding it costs them nothing. Tokens
+are those of the embedded model's tokenizer.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from code_questions import (
     Ranking,
     Repository,
     Span,
-    as_json,
     check_answers,
     clone,
     grep,
     read_questions,
+    to_json,
 )
 from command import run_main
 from environment import environment
@@ -55,7 +55,7 @@ from retrieval.service.scoring import count_tokens
 from retrieval.service.updating import update
 
 PLACES = 10
-"""So many are read before a reader gives up."""
+"""Places after which a reader gives up."""
 FIRST = 5
 """Hits of the first search."""
 READERS = ("search and read", "grep, windows", "grep, files")
@@ -63,11 +63,11 @@ READERS = ("search and read", "grep, windows", "grep, files")
 Tokens = Callable[[str], int]
 Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 Reading = Iterator[tuple[int, Span | None]]
-"""Tokens of each thing that is read, and which lines it shows."""
+"""The tokens of each thing that is read, and the lines that it shows, if any."""
 
 
 def main() -> None:
-    """Index, ask, count, print, write."""
+    """Index, measure every reader, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repositories", type=Path, metavar="REPOSITORIES")
     parser.add_argument("--work", type=Path, required=True)
@@ -79,39 +79,43 @@ def main() -> None:
     for repository in read_questions(QUESTIONS):
         if args.split in (repository.split, "all"):
             folder = clone(repository, args.repositories, args.work)
-            rows += measured(repository, folder, lambda text: count_tokens(encoder, [text]))
+            rows += measure_repository(
+                repository, folder, lambda text: count_tokens(encoder, [text])
+            )
             print(f"{repository.name}: {len(repository.questions)} questions asked", flush=True)
     result = {
         **environment(PACKAGES),
         "split": args.split,
         "tokenizer": encoder.name,
-        "readers": summary(rows),
+        "readers": summarise(rows),
         "questions": rows,
     }
-    args.out.write_text(as_json(result), encoding="utf-8")
+    args.out.write_text(to_json(result), encoding="utf-8")
     print(json.dumps(result["readers"], indent=1))
 
 
-def measured(repository: Repository, folder: Path, tokens: Tokens) -> list[dict[str, Any]]:
-    """Of each question what every reader read, and whether that answered it."""
+def measure_repository(
+    repository: Repository, folder: Path, tokens: Tokens
+) -> list[dict[str, Any]]:
+    """What every reader read for each question, and whether it found the answer."""
     with open_or_create(folder / FOLDER) as index:
         update(index, [folder])
         texts = {
-            one.source: (folder / one.source).read_text(encoding="utf-8", errors="replace")
-            for one in index.listed()
-            if one.source and (folder / one.source).is_file()
+            entry.source: (folder / entry.source).read_text(encoding="utf-8", errors="replace")
+            for entry in index.listed()
+            if entry.source and (folder / entry.source).is_file()
         }
     check_answers(repository, texts)
-    ranked = grep(texts, repository.questions)
+    rankings = grep(texts, repository.questions)
     rows = []
-    with agent(folder) as ask:
+    with mcp_client(folder) as ask:
         for question in repository.questions:
-            windows = ranked["grep windows"][question.id]
-            files = ranked["grep files"][question.id]
+            windows = rankings["grep windows"][question.id]
+            files = rankings["grep files"][question.id]
             readings = (
-                by_search(ask, question, tokens),
-                by_windows(windows, texts, tokens),
-                by_files(files, texts, tokens),
+                read_by_search(ask, question, tokens),
+                read_windows(windows, texts, tokens),
+                read_files(files, texts, tokens),
             )
             rows.append(
                 {
@@ -119,7 +123,7 @@ def measured(repository: Repository, folder: Path, tokens: Tokens) -> list[dict[
                     "kind": question.kind,
                     "question": question.text,
                     "readers": {
-                        name: until_answered(reading, question)
+                        name: read_until_answered(reading, question)
                         for name, reading in zip(READERS, readings, strict=True)
                     },
                 }
@@ -127,23 +131,23 @@ def measured(repository: Repository, folder: Path, tokens: Tokens) -> list[dict[
     return rows
 
 
-def until_answered(reading: Reading, question: Question) -> dict[str, Any]:
-    """How many tokens were read, at how many places, and whether the answer was among them."""
+def read_until_answered(reading: Reading, question: Question) -> dict[str, Any]:
+    """Tokens and places that were read, and whether an answer was among them."""
     total = places = 0
     for count, span in reading:
         total += count
         if span is None:
             continue
         places += 1
-        if any(span.covers(place) for place in question.answers):
+        if any(span.covers(answer) for answer in question.answers):
             return {"found": True, "tokens": total, "places": places}
         if places == PLACES:
             break
     return {"found": False, "tokens": total, "places": places}
 
 
-def by_search(ask: Ask, question: Question, tokens: Tokens) -> Reading:
-    """What `search` answers, and the lines of its hits."""
+def read_by_search(ask: Ask, question: Question, tokens: Tokens) -> Reading:
+    """The answer of `search`, then the lines of each hit."""
     seen: set[Span] = set()
     for k in (FIRST, PLACES):
         answer = ask("search", {"query": question.text, "k": k})
@@ -156,16 +160,18 @@ def by_search(ask: Ask, question: Question, tokens: Tokens) -> Reading:
                 yield tokens(ask("read", lines)["content"][0]["text"]), span
 
 
-def by_windows(ranking: Ranking, texts: Mapping[str, str], tokens: Tokens) -> Reading:
-    """Windows as grep shows them: each line after its file and number."""
+def read_windows(ranking: Ranking, texts: Mapping[str, str], tokens: Tokens) -> Reading:
+    """Windows as grep shows them, each line after its file and number."""
     for span in ranking[:PLACES]:
         lines = texts[span.path].splitlines()[span.start - 1 : span.end]
-        shown = (f"{span.path}-{at}-{line}" for at, line in enumerate(lines, start=span.start))
+        shown = (
+            f"{span.path}-{number}-{line}" for number, line in enumerate(lines, start=span.start)
+        )
         yield tokens("\n".join(shown)), span
 
 
-def by_files(ranking: Ranking, texts: Mapping[str, str], tokens: Tokens) -> Reading:
-    """The names of the best files, and the files."""
+def read_files(ranking: Ranking, texts: Mapping[str, str], tokens: Tokens) -> Reading:
+    """The names of the best files, then the files."""
     yield tokens("\n".join(span.path for span in ranking[:PLACES])), None
     for span in ranking[:PLACES]:
         text = texts[span.path]
@@ -173,8 +179,8 @@ def by_files(ranking: Ranking, texts: Mapping[str, str], tokens: Tokens) -> Read
 
 
 @contextmanager
-def agent(folder: Path) -> Iterator[Ask]:
-    """Asks a tool of `retrieval mcp`, over standard input and output."""
+def mcp_client(folder: Path) -> Iterator[Ask]:
+    """A function that calls a tool of `retrieval mcp` over standard input and output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "retrieval", "mcp", "--index", str(folder / FOLDER)],
         stdin=subprocess.PIPE,
@@ -205,8 +211,8 @@ def agent(folder: Path) -> Iterator[Ask]:
         stdout.close()
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of each reader how many questions it answered, and what it read for them.
+def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many questions each reader answered, and what it read for them.
 
     `same` compares it with `search and read` over the questions that both answered.
     """
@@ -214,39 +220,49 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: {
             "found": sum(row["readers"][name]["found"] for row in rows),
             "questions": len(rows),
-            "tokens_median_if_found": _median(_tokens(rows, name, of=name)),
+            "tokens_median_if_found": _median(_tokens_of_reader(rows, name, answered_by=name)),
             "tokens_of_all": sum(row["readers"][name]["tokens"] for row in rows),
             "found_within": {
-                str(most): sum(
-                    row["readers"][name]["found"] and row["readers"][name]["tokens"] <= most
+                str(budget): sum(
+                    row["readers"][name]["found"] and row["readers"][name]["tokens"] <= budget
                     for row in rows
                 )
-                for most in (1000, 2000, 4000, 8000, 16000, 32000)
+                for budget in (1000, 2000, 4000, 8000, 16000, 32000)
             },
             "same": {
-                "questions": len(list(_tokens(_by_search(rows), name, of=name))),
-                "tokens_median": _median(_tokens(_by_search(rows), name, of=name)),
-                "by_search": _median(_tokens(_by_search(rows), READERS[0], of=name)),
-                "tokens": sum(_tokens(_by_search(rows), name, of=name)),
-                "tokens_by_search": sum(_tokens(_by_search(rows), READERS[0], of=name)),
+                "questions": len(
+                    list(_tokens_of_reader(_answered_by_search(rows), name, answered_by=name))
+                ),
+                "tokens_median": _median(
+                    _tokens_of_reader(_answered_by_search(rows), name, answered_by=name)
+                ),
+                "by_search": _median(
+                    _tokens_of_reader(_answered_by_search(rows), READERS[0], answered_by=name)
+                ),
+                "tokens": sum(_tokens_of_reader(_answered_by_search(rows), name, answered_by=name)),
+                "tokens_by_search": sum(
+                    _tokens_of_reader(_answered_by_search(rows), READERS[0], answered_by=name)
+                ),
             },
         }
         for name in READERS
     }
 
 
-def _by_search(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _answered_by_search(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["readers"][READERS[0]]["found"]]
 
 
-def _tokens(rows: Iterable[Mapping[str, Any]], name: str, *, of: str) -> Iterator[int]:
-    """What a reader read for the questions that `of` answered."""
-    return (row["readers"][name]["tokens"] for row in rows if row["readers"][of]["found"])
+def _tokens_of_reader(
+    rows: Iterable[Mapping[str, Any]], name: str, *, answered_by: str
+) -> Iterator[int]:
+    """Tokens that a reader read for each question that the reader `of` answered."""
+    return (row["readers"][name]["tokens"] for row in rows if row["readers"][answered_by]["found"])
 
 
 def _median(values: Iterable[int]) -> int | None:
-    found = list(values)
-    return round(statistics.median(found)) if found else None
+    sample = list(values)
+    return round(statistics.median(sample)) if sample else None
 
 
 if __name__ == "__main__":

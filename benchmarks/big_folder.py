@@ -1,18 +1,17 @@
-"""A big folder indexed whole: speed as the index grows, memory, and what is said of the time left.
+"""A big folder indexed as a whole: speed as the index grows, memory, and the estimate of time left.
 
     python -m benchmarks.big_folder FOLDER RESULT.json [--random-vectors] [--seconds N]
                                     [--index FOLDER]
 
-FOLDER is indexed as `retrieval index` does it. Every ten seconds it is noted how many files and
-tokens are in, a processor's seconds so far, and memory, files that are mapped included; of the
-workers that parse files, too. `--random-vectors` leaves out the encoding alone, so that the rest
-shows, of folders that take hours to encode. After N seconds it stops where it is. An index that
-`--index` names stays, and the same command goes on with it and with what was noted; the time
-between counts as none.
+FOLDER is indexed as `retrieval index` does it. Every ten seconds a sample is taken of the files and
+tokens indexed, CPU seconds, and memory, mapped files included, of this process and of the workers
+that parse files. `--random-vectors` replaces the encoder, which would take hours on large folders,
+so that the rest shows. It stops after N seconds. An index named by `--index` stays, and the same
+command continues it and its samples; the time between does not count.
 
-The result has what was noted; by tenth of the tokens, the tokens a processor's second; and for each
-minute the time left that was said, what it was, and what the same rule says with a processor's time
-as its clock: other work on the machine changes what a second holds, which no rule can foresee.
+The result has the samples; tokens per CPU second, by tenth of the tokens; and for each minute the
+estimated time left, the actual one, and what the same estimator says when its clock is CPU time:
+load from elsewhere changes what a second holds, which no estimator can foresee.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
 import tempfile
 import threading
@@ -34,6 +32,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.environment import environment
+from benchmarks.timing import cpu_seconds, memory_mib
 from retrieval.encoder import Embeddings
 from retrieval.encoders import load_encoder
 from retrieval.index import Index
@@ -43,14 +42,13 @@ from retrieval.service.updating import update
 from retrieval.sync import SyncProgress, remaining
 from retrieval.types import COMPRESSING
 
-EVERY_S = 10.0
+SAMPLE_INTERVAL_S = 10.0
 MINUTE_S = 60.0
-_TOKENS, _TEXTS = 50_000, 5_000  # of the heap: 27 MB
-_MEMORY = re.compile(r"^(VmRSS|VmHWM|RssAnon):\s*(\d+) kB", re.MULTILINE)
+_POOL_TOKENS, _POOL_TEXTS = 50_000, 5_000  # of the pool of random vectors: 27 MB
 
 
 class RandomVectors:
-    """An encoder whose vectors are taken from a heap of random ones."""
+    """An encoder that takes its vectors from a pool of random ones."""
 
     name = "random vectors"
     fingerprint = "0" * 64
@@ -60,31 +58,42 @@ class RandomVectors:
         self.dense_dim, self.token_dim = self._real.dense_dim, self._real.token_dim
         self.max_tokens = self._real.max_tokens
         assert self.dense_dim and self.token_dim
-        self._tokens, self._dense = _unit(_TOKENS, self.token_dim), _unit(_TEXTS, self.dense_dim)
+        self._tokens, self._dense = (
+            _random_unit_vectors(_POOL_TOKENS, self.token_dim),
+            _random_unit_vectors(_POOL_TEXTS, self.dense_dim),
+        )
         self._at = 0
 
     def token_spans(self, text: str) -> Any:
-        """As the embedded model's."""
+        """Those of the embedded model."""
         return self._real.token_spans(text)
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Vectors from the heap, two more for each text than it has tokens."""
+        """Vectors from the pool, two more per text than it has tokens."""
         counts = [len(self.token_spans(text)) + 2 for text in texts]
         offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        self._at = (self._at + 9_973) % (_TOKENS // 2)
-        rows = (self._at + np.arange(offsets[-1])) % _TOKENS
-        return Embeddings(self._dense[rows[: len(texts)] % _TEXTS], self._tokens[rows], offsets)
+        self._at = (self._at + 9_973) % (_POOL_TOKENS // 2)
+        rows = (self._at + np.arange(offsets[-1])) % _POOL_TOKENS
+        return Embeddings(
+            self._dense[rows[: len(texts)] % _POOL_TEXTS], self._tokens[rows], offsets
+        )
 
     encode_queries = encode_documents
 
 
-def _unit(count: int, dim: int) -> Any:
-    made = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
+def _random_unit_vectors(count: int, dim: int) -> Any:
+    """Random unit vectors, f32 [count, dim]."""
+    vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-class Watched(remaining.Remaining):
-    """The time left as it is told, and what the rule says by a processor's time."""
+class RecordingRemaining(remaining.Remaining):
+    """The estimator of time left, which also estimates with CPU time as its clock.
+
+    Attributes:
+        now: the latest estimates in seconds, by wall time and by CPU time.
+        compressing: CPU seconds so far of compressing, which the estimator leaves out.
+    """
 
     now: tuple[float | None, float | None] = (None, None)
     compressing = 0.0
@@ -92,43 +101,34 @@ class Watched(remaining.Remaining):
 
     def __init__(self, files: Any) -> None:
         super().__init__(files)
-        self._processor_speed = type(self._speed)()
+        self._cpu_speed = type(self._speed)()
 
     def seconds(self, now: float, encoded: int, tokens: int, waiting: int) -> float | None:
-        """As told; `now` keeps both."""
-        told = super().seconds(now, encoded, tokens, waiting)
-        self._speed, wall = self._processor_speed, self._speed
-        spent = time.process_time() - self.compressing
-        processor = super().seconds(spent, encoded, tokens, waiting)
-        self._speed = wall
-        Watched.now = (told, processor)
-        return told
+        """The estimate by wall time; `now` keeps both."""
+        by_wall = super().seconds(now, encoded, tokens, waiting)
+        self._speed, wall_speed = self._cpu_speed, self._speed
+        cpu_s = time.process_time() - self.compressing
+        by_cpu = super().seconds(cpu_s, encoded, tokens, waiting)
+        self._speed = wall_speed
+        RecordingRemaining.now = (by_wall, by_cpu)
+        return by_wall
 
 
-def workers() -> tuple[float, int]:
-    """Of the processes that we started and that live: a processor's seconds, and megabytes."""
-    seconds, megabytes = 0.0, 0
+def worker_usage() -> tuple[float, int]:
+    """CPU seconds of all child processes, and memory of the live ones in MiB."""
+    seconds, memory = 0.0, 0
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = status.read_text().rpartition(")")[2].split()
             if int(fields[1]) == os.getpid():
                 seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-                megabytes += memory(status.parent.name).get("VmRSS", 0)
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return seconds + ended.ru_utime + ended.ru_stime, megabytes
-
-
-def memory(process: str = "self") -> dict[str, int]:
-    """Megabytes: held now, at most so far, without mapped files; of one that is gone nothing."""
-    with suppress(OSError):
-        status = Path(f"/proc/{process}/status").read_text()
-        return {name: int(kb) // 1024 for name, kb in _MEMORY.findall(status)}
-    return {}
+                memory += memory_mib(status.parent.name).get("VmRSS", 0)
+    return seconds + cpu_seconds(resource.RUSAGE_CHILDREN), memory
 
 
 @contextmanager
-def opened(folder: Path, *, random_vectors: bool) -> Iterator[Index]:
-    """An index, new or begun, as `retrieval index` makes it, or one of random vectors."""
+def open_index(folder: Path, *, random_vectors: bool) -> Iterator[Index]:
+    """An index, new or existing, as `retrieval index` opens it, or one of random vectors."""
     if random_vectors:
         begin = Index.open if folder.exists() else Index.create
         with begin(folder, encoder=RandomVectors()) as index:
@@ -138,41 +138,43 @@ def opened(folder: Path, *, random_vectors: bool) -> Iterator[Index]:
         yield index
 
 
-def by_tenth(notes: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """Tokens a processor's second in each tenth of the tokens."""
-    tokens = np.array([0] + [note["tokens"] for note in notes], np.float64)
-    spent = [note["processor"] + note["workers_processor"] for note in notes]
-    spent = np.array([0, *spent], np.float64)
-    tokens, first = np.unique(tokens, return_index=True)  # where nothing came in, the first note
+def by_tenth(samples: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """Tokens per CPU second in each tenth of the tokens."""
+    tokens = np.array([0] + [sample["tokens"] for sample in samples], np.float64)
+    cpu_s = [sample["processor"] + sample["workers_processor"] for sample in samples]
+    cpu_s = np.array([0, *cpu_s], np.float64)
+    tokens, first = np.unique(
+        tokens, return_index=True
+    )  # the first sample of each number of tokens
     edges = np.linspace(0, tokens[-1], 11)
-    seconds = np.diff(np.interp(edges, tokens, spent[first]))
+    seconds = np.diff(np.interp(edges, tokens, cpu_s[first]))
     return [
-        {"tokens": round(end), "tokens_a_processor_second": round((end - start) / took)}
-        for start, end, took in zip(edges[:-1], edges[1:], seconds, strict=True)
+        {"tokens": round(end), "tokens_a_processor_second": round((end - start) / duration)}
+        for start, end, duration in zip(edges[:-1], edges[1:], seconds, strict=True)
     ]
 
 
-def by_minute(notes: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """What was said of the time left at each minute, and what it was."""
-    end, rows, due = notes[-1], [], MINUTE_S
-    for note in notes[:-1]:
-        if note["seconds"] < due or note["said"] is None:
+def by_minute(samples: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """The estimated and the actual time left at each minute."""
+    end, rows, due = samples[-1], [], MINUTE_S
+    for sample in samples[:-1]:
+        if sample["seconds"] < due or sample["said"] is None:
             continue
         due += MINUTE_S
         left = {
-            "said": note["said"],
-            "was": end["seconds"] - note["seconds"],
-            "said_processor": note["said_processor"],
-            "was_processor": end["processor"] - note["processor"],
+            "said": sample["said"],
+            "was": end["seconds"] - sample["seconds"],
+            "said_processor": sample["said_processor"],
+            "was_processor": end["processor"] - sample["processor"],
         }
         rows.append(
-            {"minute": round(note["seconds"] / 60, 1), **{k: round(v) for k, v in left.items()}}
+            {"minute": round(sample["seconds"] / 60, 1), **{k: round(v) for k, v in left.items()}}
         )
     return rows
 
 
 def main() -> None:
-    """Index, and write what was noted."""
+    """Index the folder, and write the samples and what follows from them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -185,12 +187,12 @@ def main() -> None:
     args = parser.parse_args()
     if not args.folder.is_dir():
         parser.error(f"{args.folder} is no folder; give one with files to index")
-    where = environment(("modernbert-retrieval", "numpy", "tantivy"))
+    provenance = environment(("modernbert-retrieval", "numpy", "tantivy"))
     started = time.monotonic()
-    notes: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
     if args.index and args.index.exists() and args.result.exists():
-        notes += json.loads(args.result.read_text())["notes"]
-    before = dict(notes[-1]) if notes else {}
+        samples += json.loads(args.result.read_text())["notes"]
+    before = dict(samples[-1]) if samples else {}
     latest: list[SyncProgress] = []
     done = threading.Event()
 
@@ -200,55 +202,57 @@ def main() -> None:
         nonlocal last
         before, last = last, time.process_time()
         if now.stage == COMPRESSING:
-            Watched.compressing += last - before
+            RecordingRemaining.compressing += last - before
         latest[:] = [now]
         if time.monotonic() - started > args.seconds:
             raise KeyboardInterrupt
 
-    def note() -> None:
+    def take_sample() -> None:
         for now in latest:
-            took = {"seconds": time.monotonic() - started, "processor": time.process_time()}
-            took["workers_processor"], workers_mb = workers()
-            said, said_processor = Watched.now
-            counted = {"files": now.files, "passages": now.passages, "tokens": now.tokens}
-            notes.append(
-                {k: round(v + before.get(k, 0), 1) for k, v in took.items()}
-                | {k: v + before.get(k, 0) for k, v in counted.items()}
-                | {"stage": now.stage, "said": said, "said_processor": said_processor}
-                | memory()
+            times = {"seconds": time.monotonic() - started, "processor": time.process_time()}
+            times["workers_processor"], workers_mb = worker_usage()
+            estimate, estimate_cpu = RecordingRemaining.now
+            counts = {"files": now.files, "passages": now.passages, "tokens": now.tokens}
+            samples.append(
+                {k: round(v + before.get(k, 0), 1) for k, v in times.items()}
+                | {k: v + before.get(k, 0) for k, v in counts.items()}
+                | {"stage": now.stage, "said": estimate, "said_processor": estimate_cpu}
+                | memory_mib()
                 | {"workers": workers_mb}
             )
 
     def write(report: Any = None) -> None:
-        result: dict[str, Any] = {**where, "random_vectors": args.random_vectors}
+        result: dict[str, Any] = {**provenance, "random_vectors": args.random_vectors}
         if report is not None:
-            result |= {name: notes[-1][name] for name in ("files", "passages", "tokens")}
+            result |= {name: samples[-1][name] for name in ("files", "passages", "tokens")}
             result |= {"problems": len(report.problems), "left_out": report.skipped}
-            result |= {"largest_mb": max(one["VmHWM"] for one in notes)}
-            result |= {"time_left": by_minute(notes)}
-            result |= {"by_tenth": by_tenth(notes)}
-        result["notes"] = notes
+            result |= {"largest_mb": max(one["VmHWM"] for one in samples)}
+            result |= {"time_left": by_minute(samples)}
+            result |= {"by_tenth": by_tenth(samples)}
+        result["notes"] = samples
         args.result.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
 
     def watch() -> None:
-        while not done.wait(EVERY_S):
-            note()
+        while not done.wait(SAMPLE_INTERVAL_S):
+            take_sample()
             write()
 
     map_large_blocks()  # as the command does
-    watching = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=watch, daemon=True)
     report = None
     with (
         tempfile.TemporaryDirectory(dir=args.work) as folder,
-        mock.patch("retrieval.sync.run.Remaining", Watched),
-        opened(args.index or Path(folder) / "index", random_vectors=args.random_vectors) as index,
+        mock.patch("retrieval.sync.run.Remaining", RecordingRemaining),
+        open_index(
+            args.index or Path(folder) / "index", random_vectors=args.random_vectors
+        ) as index,
         suppress(KeyboardInterrupt),
     ):
-        watching.start()
+        watcher.start()
         report = update(index, [args.folder], progress=progress)
     done.set()
-    watching.join()
-    note()
+    watcher.join()
+    take_sample()
     write(report)
     print(
         json.dumps({k: v for k, v in json.loads(args.result.read_text()).items() if k != "notes"})

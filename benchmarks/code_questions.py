@@ -1,25 +1,25 @@
-"""Questions on real repositories: is the right file found, and are the right lines?
+"""Questions about real repositories: are the right file and the right lines found?
 
     python benchmarks/code_questions.py REPOSITORIES --work FOLDER --out FILE.json
 
 REPOSITORIES is a folder of git checkouts, each named as its repository on GitHub without the owner
-(`cobra` of `spf13/cobra`), at the commit that `code_questions.json` names. Each is cloned into
-`--work` and indexed there as `retrieval index .` does; an index that is there already is brought up
-to date, with `--again` by reading every file. Whoever changes search looks at the development
-split alone; the held-out one says whether it was worth it.
+(`cobra` of `spf13/cobra`), which have the commit that `code_questions.json` names. Each is cloned
+into `--work` and indexed there as `retrieval index .` does; an existing index is updated, with
+`--again` by reading every file. Changes to search are developed on the development split alone; the
+held-out split shows whether they generalise.
 
-The questions were written, with their files and lines, before any search was asked. They are of
-four kinds: `behaviour` in words that the code hardly uses, an `identifier` whose definition is
-asked for, an `error message`, and `not source`: tests, examples, documentation or the changelog
-asked for by name. Of three measures each is the mean reciprocal rank among the first ten (MRR@10):
+The questions were written, with their files and lines, before any search. There are four kinds:
+`behaviour` in words that the code hardly uses, an `identifier` whose definition is wanted, an
+`error message`, and `not source`: tests, examples, documentation or the changelog asked for by
+name. There are three measures, each a mean reciprocal rank among the first ten (MRR@10):
 
-    file        the first hit of a right file, each file's further hits left out
-    lines       the first hit, as they come, that has at least half of the right lines, or at least
-                half of whose own lines are right
-    best lines  the same, of each file its best hit alone
+    file        the first hit in a right file, counting each file once
+    lines       the first hit with at least half of the right lines, or at least half of whose own
+                lines are right
+    best lines  the same, counting only the best hit of each file
 
-Beside the retrievers: `grep windows` ranks windows of twenty lines by how many different words of
-the question are in them, `grep files` and `bm25s` rank whole files, by the same and by BM25.
+Besides the retrievers: `grep windows` ranks windows of twenty lines by how many different words of
+the question they have; `grep files` and `bm25s` rank whole files, by the same and by BM25.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ QUESTIONS = Path(__file__).with_suffix(".json")
 PACKAGES = ("modernbert-retrieval", "onnxruntime", "tantivy", "faiss-cpu", "bm25s")
 SPLITS = ("development", "held-out")
 MEASURES = ("file", "lines", "best lines")
-HITS = 100
-"""Of a question, so that ten files are among them."""
-FIRST = 10
-WINDOW, STEP = 20, 10
-"""Lines of a window of grep's, and from one to the next."""
+SEARCHED_HITS = 100
+"""Hits per question, so that ten files are among them."""
+DEPTH = 10
+WINDOW, STRIDE = 20, 10
+"""Lines of a window of grep's, and from one window to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Span:
 
     Attributes:
         path: relative to the repository.
-        start, end: its first and last line, from 1; 0 and 0 where the file is ranked as a whole.
+        start, end: first and last line, from 1; 0 and 0 where the file is ranked as a whole.
     """
 
     path: str
@@ -76,7 +76,7 @@ class Span:
         return f"{self.path}:{self.start}-{self.end}" if self.end else self.path
 
     def covers(self, other: Span) -> bool:
-        """Whether the two have at least half of the shorter one's lines in common."""
+        """Whether the two share at least half of the shorter one's lines."""
         if self.path != other.path or not self.end:
             return False
         common = min(self.end, other.end) - max(self.start, other.start) + 1
@@ -85,7 +85,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and every place that answers it."""
+    """A question, and every place that answers it."""
 
     id: str
     kind: str
@@ -95,7 +95,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One checkout and its questions."""
+    """A checkout and its questions."""
 
     name: str
     commit: str
@@ -109,7 +109,7 @@ Ranking = Sequence[Span]
 
 
 def main() -> None:
-    """Index, ask, print, write."""
+    """Index, search, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repositories", type=Path, metavar="REPOSITORIES")
     parser.add_argument("--work", type=Path, required=True)
@@ -120,56 +120,59 @@ def main() -> None:
     rows = []
     for repository in read_questions(QUESTIONS):
         if args.split in (repository.split, "all"):
-            rows += measured(repository, args.repositories, args.work, again=args.again)
+            rows += measure_repository(repository, args.repositories, args.work, again=args.again)
             print(f"{repository.name}: {len(repository.questions)} questions asked", flush=True)
     result = {
         **environment(PACKAGES),
         "split": args.split,
-        "mrr_at_10": summary(rows),
+        "mrr_at_10": summarise(rows),
         "other_roles_above_source": roles_above(rows),
         "questions": rows,
     }
-    args.out.write_text(as_json(result), encoding="utf-8")
+    args.out.write_text(to_json(result), encoding="utf-8")
     show(result)
 
 
 def read_questions(path: Path) -> list[Repository]:
-    """The repositories and what is asked of them."""
+    """The repositories and their questions."""
     return [
         Repository(
-            one["name"],
-            one["commit"],
-            one["language"],
-            one["split"],
+            repository["name"],
+            repository["commit"],
+            repository["language"],
+            repository["split"],
             tuple(
                 Question(
-                    asked["id"],
-                    asked["kind"],
-                    asked["question"],
-                    tuple(Span(place["path"], *place["lines"]) for place in asked["answers"]),
+                    question["id"],
+                    question["kind"],
+                    question["question"],
+                    tuple(Span(answer["path"], *answer["lines"]) for answer in question["answers"]),
                 )
-                for asked in one["questions"]
+                for question in repository["questions"]
             ),
         )
-        for one in json.loads(path.read_text(encoding="utf-8"))["repositories"]
+        for repository in json.loads(path.read_text(encoding="utf-8"))["repositories"]
     ]
 
 
-def measured(
+def measure_repository(
     repository: Repository, checkouts: Path, work: Path, *, again: bool
 ) -> list[dict[str, Any]]:
-    """Of each question: the ranks by every system, its first hit and what stands above."""
+    """Of each question: every system's ranks, its first hit and the files above the right one."""
     folder = clone(repository, checkouts, work)
     with open_or_create(folder / FOLDER) as index:
         update(index, [folder], again=again)
-        roles = {one.source or one.id: str(one.metadata.get("role", "")) for one in index.listed()}
+        roles = {
+            entry.source or entry.id: str(entry.metadata.get("role", ""))
+            for entry in index.listed()
+        }
         texts = {
             path: (folder / path).read_text(encoding="utf-8", errors="replace")
             for path in sorted(roles)
             if (folder / path).is_file()
         }
         check_answers(repository, texts)
-        rankings = asked_of_index(index, repository.questions)
+        rankings = search_questions(index, repository.questions)
     rankings |= grep(texts, repository.questions)
     rankings["bm25s"] = bm25(texts, repository, work / "bm25s")
     return [
@@ -181,8 +184,8 @@ def measured(
             "kind": question.kind,
             "question": question.text,
             "systems": {
-                system: judged(question, found[question.id], roles)
-                for system, found in rankings.items()
+                system: judge(question, ranking[question.id], roles)
+                for system, ranking in rankings.items()
             },
         }
         for question in repository.questions
@@ -190,10 +193,10 @@ def measured(
 
 
 def clone(repository: Repository, checkouts: Path, work: Path) -> Path:
-    """A clone of the checkout at the commit that the questions are of, to be indexed.
+    """Clone a checkout at the commit that the questions are about.
 
     Raises:
-        InputError: there is no checkout, or it has not got that commit.
+        InputError: there is no checkout, or it does not have that commit.
     """
     name = repository.name.rpartition("/")[2]
     checkout, folder = checkouts / name, work / name
@@ -205,8 +208,8 @@ def clone(repository: Repository, checkouts: Path, work: Path) -> Path:
     if not folder.exists():
         work.mkdir(parents=True, exist_ok=True)
         _git("clone", "--quiet", "--shared", "--no-checkout", str(checkout.resolve()), str(folder))
-    done = _git("-C", str(folder), "checkout", "--quiet", "--force", repository.commit)
-    if done.returncode:
+    completed = _git("-C", str(folder), "checkout", "--quiet", "--force", repository.commit)
+    if completed.returncode:
         raise InputError(
             f"{checkout} has no commit {repository.commit}, which the questions are of; "
             "fetch it there"
@@ -219,21 +222,25 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def check_answers(repository: Repository, texts: Mapping[str, str]) -> None:
-    """Refuse an answer that is nowhere: it could not be found by anybody."""
+    """Check that every answer is in the index: otherwise no system could find it.
+
+    Raises:
+        InputError: an answer is missing.
+    """
     for question in repository.questions:
         for place in question.answers:
             if place.path not in texts or place.end > len(texts[place.path].splitlines()):
                 raise InputError(f"{question.id}: {place} is not in the index of {repository.name}")
 
 
-def asked_of_index(index: Index, questions: Iterable[Question]) -> dict[str, dict[str, Ranking]]:
-    """The hits of each retriever, by question."""
+def search_questions(index: Index, questions: Iterable[Question]) -> dict[str, dict[str, Ranking]]:
+    """Hits of each question by retriever."""
     return {
         retriever: {
             question.id: [
                 Span(hit.path or hit.document_id, hit.start_line, hit.end_line)
                 for hit in search(
-                    index, question.text, SearchOptions(k=HITS, retriever=retriever)
+                    index, question.text, SearchOptions(k=SEARCHED_HITS, retriever=retriever)
                 ).hits
             ]
             for question in questions
@@ -243,31 +250,31 @@ def asked_of_index(index: Index, questions: Iterable[Question]) -> dict[str, dic
 
 
 def grep(texts: Mapping[str, str], questions: Iterable[Question]) -> dict[str, dict[str, Ranking]]:
-    """Files and windows by the number of the question's words that are in them.
+    """Files and windows by the number of the question's words in them.
 
-    Case does not count, nor whether a word is a part of another. Of equals the one is first that is
-    in the file with more of the words, and then the one of the smaller path.
+    Case is ignored, and a word may be part of another. Ties are broken by the number of words in
+    the whole file, then by path.
     """
     lines = {path: text.lower().splitlines() for path, text in texts.items()}
     files: dict[str, Ranking] = {}
     windows: dict[str, Ranking] = {}
     for question in questions:
         words = {word for word in re.findall(r"\w+", question.text.lower()) if len(word) > 2}
-        in_file, found = {}, []
+        in_file, candidates = {}, []
         for path, all_lines in lines.items():
-            at = [{word for word in words if word in line} for line in all_lines]
-            in_file[path] = len(set().union(*at))
-            for start in range(0, max(1, len(at) - WINDOW + STEP), STEP):
-                count = len(set().union(*at[start : start + WINDOW]))
-                end = min(start + WINDOW, len(at))
-                found.append((-count, -in_file[path], path, start + 1, end))
+            words_of_line = [{word for word in words if word in line} for line in all_lines]
+            in_file[path] = len(set().union(*words_of_line))
+            for start in range(0, max(1, len(words_of_line) - WINDOW + STRIDE), STRIDE):
+                count = len(set().union(*words_of_line[start : start + WINDOW]))
+                end = min(start + WINDOW, len(words_of_line))
+                candidates.append((-count, -in_file[path], path, start + 1, end))
         files[question.id] = [
             Span(path)
-            for path, count in sorted(in_file.items(), key=lambda one: (-one[1], one[0]))
+            for path, count in sorted(in_file.items(), key=lambda item: (-item[1], item[0]))
             if count
         ]
         windows[question.id] = [
-            Span(path, start, end) for count, _, path, start, end in sorted(found) if count
+            Span(path, start, end) for count, _, path, start, end in sorted(candidates) if count
         ]
     return {"grep windows": windows, "grep files": files}
 
@@ -280,44 +287,48 @@ def bm25(texts: Mapping[str, str], repository: Repository, work: Path) -> dict[s
         repository.split,
         lambda: (Document(path, text) for path, text in texts.items()),
         [(question.id, question.text) for question in questions],
-        [(one.id, place, 1) for one in questions for place in {a.path for a in one.answers}],
+        [
+            (question.id, path, 1)
+            for question in questions
+            for path in {a.path for a in question.answers}
+        ],
     )
     system = Bm25s()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     system.index(collection, work, None)
-    found = system.search(collection.queries, HITS)
-    return {id: [Span(path) for path in ranked] for id, ranked in found.items()}
+    rankings = system.search(collection.queries, SEARCHED_HITS)
+    return {id: [Span(path) for path in ranked] for id, ranked in rankings.items()}
 
 
-def judged(question: Question, found: Ranking, roles: Mapping[str, str]) -> dict[str, Any]:
-    """The three ranks, None beyond the first ten; the first hit; and which files stand above."""
+def judge(question: Question, ranking: Ranking, roles: Mapping[str, str]) -> dict[str, Any]:
+    """The three ranks, None beyond the first ten; the first hit; the files above the right one."""
     by_path: dict[str, Span] = {}
-    for span in found:
+    for span in ranking:
         by_path.setdefault(span.path, span)
-    best = list(by_path.values())
-    right = {place.path for place in question.answers}
-    file = _rank([span.path in right for span in best])
-    at = file - 1 if file else FIRST
+    best_hits = list(by_path.values())
+    right_paths = {answer.path for answer in question.answers}
+    file_rank = _first_rank([span.path in right_paths for span in best_hits])
+    above = file_rank - 1 if file_rank else DEPTH
     return {
-        "file": file,
-        "lines": _rank([_covers(span, question) for span in found]),
-        "best lines": _rank([_covers(span, question) for span in best]),
-        "first": str(found[0]) if found else None,
-        "above": {span.path: roles.get(span.path, "") for span in best[:at]},
+        "file": file_rank,
+        "lines": _first_rank([_is_right(span, question) for span in ranking]),
+        "best lines": _first_rank([_is_right(span, question) for span in best_hits]),
+        "first": str(ranking[0]) if ranking else None,
+        "above": {span.path: roles.get(span.path, "") for span in best_hits[:above]},
     }
 
 
-def _covers(span: Span, question: Question) -> bool:
+def _is_right(span: Span, question: Question) -> bool:
     return any(span.covers(place) for place in question.answers)
 
 
-def _rank(right: Sequence[bool]) -> int | None:
-    return right.index(True) + 1 if True in right[:FIRST] else None
+def _first_rank(right: Sequence[bool]) -> int | None:
+    return right.index(True) + 1 if True in right[:DEPTH] else None
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """MRR@10 of every system and measure: of all, by split, language and kind."""
+def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """MRR@10 of every system and measure: of all, and by split, language and kind."""
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         for group in ("all", row["split"], row["language"], row["kind"]):
@@ -326,7 +337,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         group: {"questions": len(members)}
         | {
             system: {
-                measure: round(_mean(row["systems"][system][measure] for row in members), 3)
+                measure: round(
+                    _mean_reciprocal_rank(row["systems"][system][measure] for row in members), 3
+                )
                 for measure in MEASURES
                 if measure == "file" or system not in ("grep files", "bm25s")
             }
@@ -336,15 +349,15 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _mean(ranks: Iterable[int | None]) -> float:
+def _mean_reciprocal_rank(ranks: Iterable[int | None]) -> float:
     parts = [1 / rank if rank else 0.0 for rank in ranks]
     return sum(parts) / len(parts)
 
 
 def roles_above(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Of the questions that source code answers, how many have a file of each role above the right.
+    """How many questions about source code have a file of each other role above the right file.
 
-    Where no right file is among the first ten, they are what stands above.
+    Where no right file is among the first ten, those ten count as above.
     """
     source = [row for row in rows if row["kind"] != "not source"]
     return {
@@ -362,17 +375,17 @@ def roles_above(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     }
 
 
-def as_json(result: Mapping[str, Any]) -> str:
-    """The result with a question a line."""
+def to_json(result: Mapping[str, Any]) -> str:
+    """The result as JSON, with one question per line."""
     whole = json.dumps({**result, "questions": []}, indent=1, ensure_ascii=False)
     lines = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in result["questions"])
     return whole.removesuffix("[]\n}") + f"[\n{lines}\n ]\n}}\n"
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """The table, and which questions of the development split hybrid search does not answer first.
+    """Print the table, and the development questions that hybrid search does not answer first.
 
-    Of the held-out split they are not shown, so that nothing is made to fit them.
+    Questions of the held-out split are not shown, so that nothing is tuned to them.
     """
     for group, found in result["mrr_at_10"].items():
         print(f"\n{group}: {found['questions']} questions")

@@ -1,9 +1,9 @@
-"""How long a user waits: whole processes, from start to answer.
+"""Cold start: wall time of whole processes, from start to answer.
 
     python benchmarks/cold_start.py COLLECTION --passages 10000 --out FILE.json
 
 Indexes the first passages of a collection in BEIR's format, then times `retrieval search` with each
-retriever, `retrieval --help` and `import retrieval`, each as a process of its own, several times.
+retriever, `retrieval --help` and `import retrieval`, each in new processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PACKAGES = ("modernbert-retrieval", "onnxruntime", "faiss-cpu", "tantivy", "nump
 
 
 def main() -> None:
-    """Build, time, print, write."""
+    """Index, time the commands, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collection", type=Path)
     parser.add_argument("--passages", type=int, default=10_000)
@@ -46,14 +46,14 @@ def main() -> None:
         with Index.create(folder) as index:
             documents = iter(dataset.documents)
             while (missing := args.passages - index.status().passages) > 0:
-                # A document gives one passage or a few: halves come close and never go far over.
+                # A document has one passage or a few: adding half of the rest hardly overshoots.
                 if not (batch := list(itertools.islice(documents, max(missing // 2, 1)))):
                     break
                 index.add(batch)
             passages = index.status().passages
         command = [sys.executable, "-m", "retrieval"]
         rows = [
-            timed(
+            time_commands(
                 f"retrieval search --retriever {retriever}",
                 [
                     [*command, "search", "--index", str(folder), "--retriever", retriever, query]
@@ -64,9 +64,11 @@ def main() -> None:
             for retriever in RETRIEVERS
         ]
     repeat = args.runs
-    rows.append(timed("retrieval --help", [[*command, "--help"]] * repeat))
-    rows.append(timed("import retrieval", [[sys.executable, "-c", "import retrieval"]] * repeat))
-    rows.append(timed("python alone", [[sys.executable, "-c", ""]] * repeat))
+    rows.append(time_commands("retrieval --help", [[*command, "--help"]] * repeat))
+    rows.append(
+        time_commands("import retrieval", [[sys.executable, "-c", "import retrieval"]] * repeat)
+    )
+    rows.append(time_commands("python alone", [[sys.executable, "-c", ""]] * repeat))
     for row in rows:
         print(json.dumps(row))
     if args.out:
@@ -74,20 +76,20 @@ def main() -> None:
         write_json(args.out, result)
 
 
-def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Wall seconds of the commands, one after the other, after one that is not counted."""
+def time_commands(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Wall seconds of the commands, one after another, after a warmup run of the first."""
     seconds = []
     for command in [commands[0], *commands]:
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True, env=subprocess_environment())
         seconds.append(time.perf_counter() - started)
-    counted = seconds[1:]
+    samples = seconds[1:]
     return {
         "command": name,
-        "runs": len(counted),
-        "min_s": round(min(counted), 3),
-        "median_s": round(statistics.median(counted), 3),
-        "max_s": round(max(counted), 3),
+        "runs": len(samples),
+        "min_s": round(min(samples), 3),
+        "median_s": round(statistics.median(samples), 3),
+        "max_s": round(max(samples), 3),
     }
 
 

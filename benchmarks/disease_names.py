@@ -1,18 +1,18 @@
-"""Entities in text: a fitted classifier of words, a linear probe, and regressions on words.
+"""Entities in text: a fitted token classifier, a linear probe, and two baselines.
 
     python benchmarks/disease_names.py FOLDER --work FOLDER --out FILE.json
 
 FOLDER holds the NCBI disease corpus (Doğan, Leaman and Lu, 2014: names of diseases in abstracts of
-PubMed) as `train.tsv` and `test.tsv`: a word, a tab and its tag a line (O, B-Disease, I-Disease), a
-blank line behind each sentence, as github.com/spyysalo/ncbi-disease has it under `conll`.
+PubMed) as `train.tsv` and `test.tsv`: a word, a tab and its tag per line (O, B-Disease, I-Disease),
+and a blank line after each sentence, as github.com/spyysalo/ncbi-disease has it under `conll`.
 
     fitted      the embedded model and a head, trained together (`retrieval train FILE.jsonl`)
-    probe       the head's last map alone is fitted; the network stays (`--epochs 0`)
-    regression  logistic regression on a word, its ending, its shape and the words beside it
-    dictionary  the longest names of train.tsv, wherever they stand
+    probe       only the head's last layer is fitted; the network is frozen (`--epochs 0`)
+    regression  logistic regression on a word, its affixes and shape, and its neighbours
+    dictionary  the longest names of train.tsv, wherever they occur
 
-Precision, recall and F1 are of whole entities, as seqeval has them. `--only fitted` runs one of
-them; what the others gave stays in FILE.json.
+Precision, recall and F1 are of whole entities, as seqeval computes them. `--only fitted` runs one
+system; results of the others stay in FILE.json.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from retrieval.eval.labels import entity_f1
 from retrieval.train.label_data import Labelled, read_labelled
 
 Tags = list[list[str]]
-_LONGEST = 12  # words of a name in the dictionary
+_MAX_NAME_WORDS = 12
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the systems, and write their scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--sentences", type=int, help="learnt from, at most; all if not said")
@@ -48,41 +48,41 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    learnt, test = (read(args.corpus, split, args.work) for split in ("train", "test"))
+    train, test = (read_split(args.corpus, split, args.work) for split in ("train", "test"))
     if args.sentences is not None:
-        learnt = learnt.part(range(min(args.sentences, len(learnt))))
-    wanted = [entities_of(*one) for one in zip(test.words, test.tags, strict=True)]
+        train = train.part(range(min(args.sentences, len(train))))
+    expected = [entities_of(*one) for one in zip(test.words, test.tags, strict=True)]
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "torch", "scikit-learn", "numpy")),
         "corpus": "NCBI disease",
-        "learnt": len(learnt),
+        "learnt": len(train),
         "test": len(test),
-        "entities": sum(map(len, wanted)),
+        "entities": sum(map(len, expected)),
         "tokens": args.tokens,
         "epochs": args.epochs,
         "seed": args.seed,
         "systems": {},
     }
     systems = {
-        "dictionary": lambda: dictionary(learnt, test),
-        "regression": lambda: regression(learnt, test),
-        "probe": lambda: fitted(learnt, test, args, 0),
-        "fitted": lambda: fitted(learnt, test, args, args.epochs),
+        "dictionary": lambda: predict_by_dictionary(train, test),
+        "regression": lambda: predict_by_regression(train, test),
+        "probe": lambda: predict_by_model(train, test, args, 0),
+        "fitted": lambda: predict_by_model(train, test, args, args.epochs),
     }
-    for name, run in systems.items():
+    for name, predict in systems.items():
         if args.only not in (None, name):
             continue
-        found = [entities_of(*one) for one in zip(test.words, run(), strict=True)]
-        figures = {name: entity_f1(wanted, found)}
-        print(name, figures[name], flush=True)
+        predicted = [entities_of(*one) for one in zip(test.words, predict(), strict=True)]
+        scores = {name: entity_f1(expected, predicted)}
+        print(name, scores[name], flush=True)
         if args.out.exists():
-            figures = json.loads(args.out.read_text())["systems"] | figures
-        result["systems"] = {one: figures[one] for one in systems if one in figures}
+            scores = json.loads(args.out.read_text())["systems"] | scores
+        result["systems"] = {one: scores[one] for one in systems if one in scores}
         write_json(args.out, result)
 
 
-def read(folder: Path, split: str, work: Path) -> Labelled:
-    """The sentences of a split, by way of the JSON lines that `retrieval train` reads."""
+def read_split(folder: Path, split: str, work: Path) -> Labelled:
+    """The sentences of a split, converted to the JSON lines that `retrieval train` reads."""
     path = folder / f"{split}.tsv"
     rows = []
     for block in path.read_text(encoding="utf-8").split("\n\n"):
@@ -103,66 +103,72 @@ def words_of(data: Labelled) -> Iterator[list[str]]:
         yield [text[start:end] for start, end in spans]
 
 
-def dictionary(learnt: Labelled, test: Labelled) -> Tags:
-    """The longest known name at each place, in any case."""
+def predict_by_dictionary(train: Labelled, test: Labelled) -> Tags:
+    """Tags of the longest known name at each position, ignoring case."""
     known: dict[tuple[str, ...], str] = {}
-    for words, spans, tags in zip(words_of(learnt), learnt.words, learnt.tags, strict=True):
-        places = {start: at for at, (start, _) in enumerate(spans)}
+    for words, spans, tags in zip(words_of(train), train.words, train.tags, strict=True):
+        index_of = {start: position for position, (start, _) in enumerate(spans)}
         for entity in entities_of(spans, tags):
-            first = places[entity.start]
-            last = next(at for at, (_, end) in enumerate(spans) if end == entity.end)
+            first = index_of[entity.start]
+            last = next(position for position, (_, end) in enumerate(spans) if end == entity.end)
             known[tuple(word.lower() for word in words[first : last + 1])] = entity.label
-    found = []
+    predicted = []
     for words in words_of(test):
         lower = [word.lower() for word in words]
         tags = ["O"] * len(words)
-        at = 0
-        while at < len(words):
-            sizes = range(min(_LONGEST, len(words) - at), 0, -1)
-            size = next((n for n in sizes if tuple(lower[at : at + n]) in known), 0)
-            if size:
-                label = known[tuple(lower[at : at + size])]
-                tags[at : at + size] = [f"B-{label}", *[f"I-{label}"] * (size - 1)]
-            at += size or 1
-        found.append(tags)
-    return found
+        position = 0
+        while position < len(words):
+            lengths = range(min(_MAX_NAME_WORDS, len(words) - position), 0, -1)
+            length = next((n for n in lengths if tuple(lower[position : position + n]) in known), 0)
+            if length:
+                label = known[tuple(lower[position : position + length])]
+                tags[position : position + length] = [f"B-{label}", *[f"I-{label}"] * (length - 1)]
+            position += length or 1
+        predicted.append(tags)
+    return predicted
 
 
-def regression(learnt: Labelled, test: Labelled) -> Tags:
-    """Logistic regression on what a word looks like and stands beside."""
+def predict_by_regression(train: Labelled, test: Labelled) -> Tags:
+    """Tags by logistic regression on features of each word."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    seen = DictVectorizer()
-    rows = seen.fit_transform([one for words in words_of(learnt) for one in _features(words)])
+    vectoriser = DictVectorizer()
+    rows = vectoriser.fit_transform(
+        [features for words in words_of(train) for features in _features(words)]
+    )
     model = LogisticRegression(C=1.0, max_iter=200)
-    model.fit(rows, [tag for tags in learnt.tags for tag in tags])
-    return [model.predict(seen.transform(_features(words))).tolist() for words in words_of(test)]
+    model.fit(rows, [tag for tags in train.tags for tag in tags])
+    return [
+        model.predict(vectoriser.transform(_features(words))).tolist() for words in words_of(test)
+    ]
 
 
 def _features(words: list[str]) -> list[dict[str, str]]:
-    """Of each word: itself, its ending and its shape, and the two words on either side."""
+    """Features of each word: itself, its affixes and shape, and two neighbours on either side."""
     padded = ["<", "<", *(word.lower() for word in words), ">", ">"]
     return [
         {
-            **{f"word{by:+d}": padded[at + 2 + by] for by in range(-2, 3)},
+            **{f"word{offset:+d}": padded[position + 2 + offset] for offset in range(-2, 3)},
             "end": word[-3:].lower(),
             "begin": word[:3].lower(),
             "shape": "".join("A" if c.isupper() else "0" if c.isdigit() else "a" for c in word[:6]),
         }
-        for at, word in enumerate(words)
+        for position, word in enumerate(words)
     ]
 
 
-def fitted(learnt: Labelled, test: Labelled, given: argparse.Namespace, epochs: float) -> Tags:
-    """The embedded model and a head; with no epochs the network stays as it is."""
+def predict_by_model(
+    train: Labelled, test: Labelled, args: argparse.Namespace, epochs: float
+) -> Tags:
+    """Tags by the embedded model and a head; with no epochs the network is frozen."""
     from retrieval.encoders.classifier import load_classifier
     from retrieval.train.labelling import LabelOptions, fit_labels
 
-    out = given.work / f"epochs-{epochs:g}"
-    options = LabelOptions(epochs=epochs, max_tokens=given.tokens, seed=given.seed)
+    out = args.work / f"epochs-{epochs:g}"
+    options = LabelOptions(epochs=epochs, max_tokens=args.tokens, seed=args.seed)
     if not (out / "training.json").exists():
-        fit_labels(learnt, None, out, options=options)
+        fit_labels(train, None, out, options=options)
     return load_classifier(out).tags(test.texts, test.words)
 
 

@@ -1,10 +1,10 @@
-"""What dynamic batching gains and costs where the network runs in torch: queries of 16 threads.
+"""What dynamic batching gains and costs where the network runs in torch: queries from 16 threads.
 
     python benchmarks/dynamic_batching.py --out FILE.json
 
-A ModernBERT of random weights (6 layers of 384) on this machine's processor; in turns, queries are
-encoded as they come together, and each by itself as a batch of its own. A single thread's queries
-show what batching costs whoever is alone.
+A ModernBERT with random weights (6 layers of 384) encodes queries on the CPU, in alternating
+rounds: batched as they arrive together, and each as a batch of its own. Queries of a single thread
+show what batching costs a lone client.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from environment import environment
 from json_files import write_json
+from timing import percentile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,7 +39,7 @@ SIZE = {"hidden_size": 384, "intermediate_size": 576, "num_hidden_layers": 6}
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure both ways, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--queries", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=6)
@@ -46,18 +47,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        read = read_checkpoint(open_folder(save_trunk(Path(scratch), **SIZE)))
-        network = Network(read.network.trunk, DenseHead(384, 384), None)
-        encoder = TorchEncoder(replace(read, network=network), device="cpu")
+        checkpoint = read_checkpoint(open_folder(save_trunk(Path(scratch), **SIZE)))
+        network = Network(checkpoint.network.trunk, DenseHead(384, 384), None)
+        encoder = TorchEncoder(replace(checkpoint, network=network), device="cpu")
     words = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "search", "late"]
     queries = [
-        " ".join(words[at % 7 : at % 7 + 3 + at % 5]) + f" {at}" for at in range(args.queries)
+        " ".join(words[index % 7 : index % 7 + 3 + index % 5]) + f" {index}"
+        for index in range(args.queries)
     ]
 
-    def together(query: str) -> object:
+    def encode_batched(query: str) -> object:
         return encoder.encode_queries([query])
 
-    def alone(query: str) -> object:
+    def encode_alone(query: str) -> object:
         reader = encoder._reader("query")
         return encoder._run(reader, list(encoder._read(reader, [query])))
 
@@ -65,17 +67,17 @@ def main() -> None:
     for threads in (1, THREADS):
         rounds = []
         for number in range(args.rounds + 1):
-            ways: dict[str, Any] = {"together": together, "alone": alone}
-            for way in sorted(ways, reverse=number % 2 == 1):
-                ways[way] = timed(ways[way], queries, threads)
-            rounds.append(ways)
+            modes: dict[str, Any] = {"together": encode_batched, "alone": encode_alone}
+            for mode in sorted(modes, reverse=number % 2 == 1):
+                modes[mode] = measure_latencies(modes[mode], queries, threads)
+            rounds.append(modes)
         rounds = rounds[1:]
         rows[threads] = {
-            way: {
-                key: round(statistics.median(one[way][key] for one in rounds), 2)
+            mode: {
+                key: round(statistics.median(round_[mode][key] for round_ in rounds), 2)
                 for key in ("p50_ms", "p95_ms", "queries_per_second", "processor_ms")
             }
-            for way in ("together", "alone")
+            for mode in ("together", "alone")
         }
         print(threads, json.dumps(rows[threads]), flush=True)
     if args.out:
@@ -90,22 +92,24 @@ def main() -> None:
         write_json(args.out, result)
 
 
-def timed(work: Callable[[str], object], queries: list[str], threads: int) -> dict[str, Any]:
-    """Milliseconds of a query, by the clock and of the processor, and queries a second."""
+def measure_latencies(
+    work: Callable[[str], object], queries: list[str], threads: int
+) -> dict[str, Any]:
+    """Wall and CPU milliseconds per query, and queries per second."""
 
-    def one(query: str) -> float:
-        began = time.perf_counter()
+    def latency_ms(query: str) -> float:
+        started = time.perf_counter()
         work(query)
-        return 1000 * (time.perf_counter() - began)
+        return 1000 * (time.perf_counter() - started)
 
-    began, processor = time.perf_counter(), time.process_time()
+    started, cpu_before = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
-        each = sorted(pool.map(one, queries))
+        latencies_ms = list(pool.map(latency_ms, queries))
     return {
-        "p50_ms": statistics.median(each),
-        "p95_ms": each[int(0.95 * len(each))],
-        "queries_per_second": len(queries) / (time.perf_counter() - began),
-        "processor_ms": 1000 * (time.process_time() - processor) / len(queries),
+        "p50_ms": percentile(latencies_ms, 50),
+        "p95_ms": percentile(latencies_ms, 95),
+        "queries_per_second": len(queries) / (time.perf_counter() - started),
+        "processor_ms": 1000 * (time.process_time() - cpu_before) / len(queries),
     }
 
 

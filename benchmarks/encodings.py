@@ -1,12 +1,12 @@
-"""Texts that do not say their encoding: how many are told, and how many of those are told right.
+"""Texts that do not declare their encoding: how many are detected, and how many of those correctly.
 
     python -m benchmarks.encodings [--each N] [--seed N] [--output FILE.json]
 
 The texts are windows of manual pages (/usr/share/man/LANGUAGE) and of programs' messages
-(/usr/share/locale/LANGUAGE), as Debian's packages bring them, from the start of a line on, each
-encoded in what people write its language in, in lengths from 40 bytes to 10 kB. `told` is the
-share of an encoding's texts whose encoding is taken for certain, `right` the share of those that
-are read character for character; of languages in Latin letters none should be told.
+(/usr/share/locale/LANGUAGE), as Debian's packages install them. Each starts at the start of a line,
+is encoded as its language commonly is, and has from 40 bytes to 10 kB. `told` is the share of an
+encoding's texts whose encoding is detected with certainty, `right` the share of those that are
+decoded without an error. Of languages in Latin letters none should be detected.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ LATIN = {
     **dict.fromkeys(("pl", "cs", "hu", "sl", "hr", "ro"), ("cp1250", "iso8859-2")),
     **{"tr": ("cp1254",), "lt": ("cp1257",), "lv": ("cp1257",), "vi": ("cp1258",)},
 }
-MOST_FILES = 60
+MAX_PAGES = 60
 
 
 def texts_of(language: str) -> Iterator[str]:
     """A language's manual pages as one text, and its messages as another."""
     pages = sorted(Path("/usr/share/man", language).glob("man*/*.gz"))
     read = []
-    for page in pages[:: max(1, len(pages) // MOST_FILES)]:
+    for page in pages[:: max(1, len(pages) // MAX_PAGES)]:
         try:
             read.append(gzip.decompress(page.read_bytes()).decode())
         except (OSError, EOFError, UnicodeDecodeError):
@@ -61,66 +61,71 @@ def texts_of(language: str) -> Iterator[str]:
 
 
 def windows(
-    text: str, encoding: str, length: int, count: int, chance: random.Random
+    text: str, encoding: str, length: int, count: int, rng: random.Random
 ) -> Iterator[tuple[bytes, int]]:
-    """Up to so many encoded windows that are no UTF-8, of whole characters."""
+    """Up to so many encoded windows that are no valid UTF-8, each with its first invalid byte."""
     for _ in range(200 * count):
         if count <= 0 or len(text) <= 2 * length:
             return
-        at = text.find("\n", chance.randrange(len(text) - length)) + 1
-        data = text[at : at + length].encode(encoding, "ignore")[:length]
-        whole = data.decode(encoding, "ignore").encode(encoding)
-        if len(whole) < 0.9 * length or sum(byte > 127 for byte in whole) < 2:
+        start = text.find("\n", rng.randrange(len(text) - length)) + 1
+        data = text[start : start + length].encode(encoding, "ignore")[:length]
+        encoded = data.decode(encoding, "ignore").encode(encoding)
+        if len(encoded) < 0.9 * length or sum(byte > 127 for byte in encoded) < 2:
             continue
         try:
-            whole.decode()
+            encoded.decode()
         except UnicodeDecodeError as error:
             count -= 1
-            yield whole, error.start
+            yield encoded, error.start
 
 
 def by_length(counts: Counter[tuple[str, int]]) -> dict[str, list[int]]:
-    """Of each name its counts, in the order of the lengths."""
-    return {own: [counts[own, n] for n in LENGTHS] for own in sorted({own for own, _ in counts})}
+    """Each name's counts in the order of `LENGTHS`."""
+    return {
+        name: [counts[name, n] for n in LENGTHS] for name in sorted({name for name, _ in counts})
+    }
 
 
 def main() -> None:
-    """Measure, print, and write the figures."""
+    """Detect, print the shares, and write the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=50, help="windows of a text and length")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
-    chance = random.Random(args.seed)
-    asked: Counter[tuple[str, int]] = Counter()
-    told: Counter[tuple[str, int]] = Counter()
-    right: Counter[tuple[str, int]] = Counter()
-    taken: Counter[tuple[str, int]] = Counter()
+    rng = random.Random(args.seed)
+    texts: Counter[tuple[str, int]] = Counter()
+    detected_texts: Counter[tuple[str, int]] = Counter()
+    correct: Counter[tuple[str, int]] = Counter()
+    detections: Counter[tuple[str, int]] = Counter()
     for language, encodings in {**ENCODINGS, **LATIN}.items():
         for text in texts_of(language):
             for encoding in encodings:
-                own = "Latin letters" if language in LATIN else encoding
+                name = "Latin letters" if language in LATIN else encoding
                 for length in LENGTHS:
-                    for data, first in windows(text, encoding, length, args.each, chance):
-                        asked[own, length] += 1
+                    for data, first in windows(text, encoding, length, args.each, rng):
+                        texts[name, length] += 1
                         if (codec := detected(data, first)) is not None:
-                            said = decode_as(codec, data)[0] == data.decode(encoding)
-                            told[own, length] += 1
-                            taken[codec, length] += 1
-                            right[codec, length] += said
+                            is_correct = decode_as(codec, data)[0] == data.decode(encoding)
+                            detected_texts[name, length] += 1
+                            detections[codec, length] += 1
+                            correct[codec, length] += is_correct
     result = {
         **environment(["chardetng-py"]),
         "seed": args.seed,
         "lengths": LENGTHS,
-        "texts": by_length(asked),
-        "told": by_length(told),
-        "taken_for": by_length(taken),
-        "right": by_length(right),
+        "texts": by_length(texts),
+        "told": by_length(detected_texts),
+        "taken_for": by_length(detections),
+        "right": by_length(correct),
     }
-    for name, some, all_ in (("told", told, asked), ("right", right, taken)):
-        for own in by_length(all_):
-            shares = (some[own, n] / max(all_[own, n], 1) for n in LENGTHS)
-            print(f"{name:5} {own:14}", *(f"{share:6.3f}" for share in shares))
+    for share_name, hits, totals in (
+        ("told", detected_texts, texts),
+        ("right", correct, detections),
+    ):
+        for name in by_length(totals):
+            shares = (hits[name, n] / max(totals[name, n], 1) for n in LENGTHS)
+            print(f"{share_name:5} {name:14}", *(f"{share:6.3f}" for share in shares))
     if args.output:
         write_json(args.output, result)
 

@@ -1,7 +1,7 @@
-"""Files of many formats whose content is known: pages of docs/, written by other programs.
+"""Files of many formats with known content: pages of docs/, written by other programs.
 
-What a page holds is known from its source, as pandoc parses it. pandoc writes it in all formats
-that it can, LibreOffice writes some of those in others; tables become workbooks.
+The content of a page is known from its source, as pandoc parses it. pandoc writes it in all formats
+that it supports, LibreOffice converts some of those to others; tables become workbooks.
 """
 
 from __future__ import annotations
@@ -39,61 +39,64 @@ LIBREOFFICE = (
 )  # fmt: skip
 
 
-def truth_of(page: Path) -> Truth:
-    """What a page of Markdown holds."""
-    done = subprocess.run(
+def truth_of_page(page: Path) -> Truth:
+    """The content of a page of Markdown."""
+    completed = subprocess.run(
         ["pandoc", "-f", "gfm", "-t", "json", str(page)], check=True, capture_output=True
     )
-    found = Truth()
-    for node in json.loads(done.stdout)["blocks"]:
-        _block(node, found)
-    return found
+    truth = Truth()
+    for node in json.loads(completed.stdout)["blocks"]:
+        _add_block(node, truth)
+    return truth
 
 
-def _block(node: Any, found: Truth) -> None:
+def _add_block(node: Any, truth: Truth) -> None:
+    """Add the words, headings and tables of a pandoc block to a truth."""
     kind, content = node["t"], node.get("c")
     if kind == "Header":
-        words = "".join(_inlines(content[2]))
-        found.headings.append((content[0], words))
-        found.words += words_of(words)
+        words = "".join(_inline_texts(content[2]))
+        truth.headings.append((content[0], words))
+        truth.words += words_of(words)
     elif kind in ("Para", "Plain"):
-        found.words += words_of("".join(_inlines(content)))
+        truth.words += words_of("".join(_inline_texts(content)))
     elif kind == "CodeBlock":
-        found.words += words_of(content[1])
+        truth.words += words_of(content[1])
     elif kind == "OrderedList":
         for number, item in enumerate(content[1], start=content[0][0]):
-            found.words.append(str(number))
-            for one in item:
-                _block(one, found)
+            truth.words.append(str(number))
+            for child in item:
+                _add_block(child, truth)
     elif kind == "BulletList":
         for item in content:
-            for one in item:
-                _block(one, found)
+            for child in item:
+                _add_block(child, truth)
     elif kind in ("BlockQuote", "Div"):
-        for one in content if kind == "BlockQuote" else content[1]:
-            _block(one, found)
+        for child in content if kind == "BlockQuote" else content[1]:
+            _add_block(child, truth)
     elif kind == "Table":
-        _table(content, found)
+        _add_table(content, truth)
     elif kind not in ("RawBlock", "HorizontalRule"):
         raise ValueError(f"pandoc's {kind} is not known here")
 
 
-def _table(content: Any, found: Truth) -> None:
+def _add_table(content: Any, truth: Truth) -> None:
+    """Add the words and rows of a pandoc table to a truth."""
     rows = [*content[3][1], *(row for body in content[4] for row in [*body[2], *body[3]])]
     table = []
     for row in rows:
         cells = []
         for cell in row[1]:
             inner = Truth()
-            for one in cell[4]:
-                _block(one, inner)
-            found.words += inner.words
-            cells.append("".join("".join(_inlines(one["c"])) for one in cell[4]))
+            for child in cell[4]:
+                _add_block(child, inner)
+            truth.words += inner.words
+            cells.append("".join("".join(_inline_texts(child["c"])) for child in cell[4]))
         table.append(cells)
-    found.tables.append(table)
+    truth.tables.append(table)
 
 
-def _inlines(nodes: Any) -> Iterator[str]:
+def _inline_texts(nodes: Any) -> Iterator[str]:
+    """The texts of pandoc inline elements."""
     for node in nodes:
         kind, content = node["t"], node.get("c")
         if kind == "Str":
@@ -103,91 +106,98 @@ def _inlines(nodes: Any) -> Iterator[str]:
         elif kind in ("Code", "Math"):
             yield content[1]
         elif kind in ("Link", "Span", "Quoted"):
-            yield from _inlines(content[1])
+            yield from _inline_texts(content[1])
         elif kind in ("Emph", "Strong", "Strikeout", "Superscript", "Subscript", "Underline"):
-            yield from _inlines(content)
+            yield from _inline_texts(content)
         elif kind == "Image":
             return
         elif kind != "RawInline":
             raise ValueError(f"pandoc's {kind} is not known here")
 
 
-def without_pictures(page: Path, folder: Path) -> Path:
-    """The page without its pictures, whose descriptions some programs show and some do not."""
+def copy_without_pictures(page: Path, folder: Path) -> Path:
+    """A copy of the page without pictures, whose descriptions only some programs show."""
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", page.read_text(encoding="utf-8"))
-    made = folder / page.name
-    made.write_text(text, encoding="utf-8")
-    return made
+    copy = folder / page.name
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
-def written(folder: Path, peers: str, most: int) -> dict[str, list[tuple[Path, Truth]]]:
-    """Files of each format and program, with what they hold.
+def write_corpus(folder: Path, peers: str, most: int) -> dict[str, list[tuple[Path, Truth]]]:
+    """Write files of each format by each program, and return them with their content.
 
     Args:
-        folder: where they are written.
+        folder: where to write.
         peers: the interpreter that writes workbooks.
-        most: so many pages of docs/, the longest.
+        most: how many pages of docs/, the longest first.
     """
     sources = folder / "sources"
     sources.mkdir()
     longest = sorted((ROOT / "docs").glob("*.md"), key=lambda page: -page.stat().st_size)
-    pages = [without_pictures(page, sources) for page in longest[:most]]
-    truths = {page.stem: truth_of(page) for page in pages}
+    pages = [copy_without_pictures(page, sources) for page in longest[:most]]
+    truths = {page.stem: truth_of_page(page) for page in pages}
     slides = {
         stem: Truth(truth.words, [(1, w) for level, w in truth.headings if level <= SLIDE_LEVEL])
         for stem, truth in truths.items()
     }
     sheets = {}
-    first = folder / "pandoc"
-    first.mkdir()
+    pandoc_folder = folder / "pandoc"
+    pandoc_folder.mkdir()
     commands = []
     for page in pages:
         for suffix, writer in PANDOC.items():
             options = ["--slide-level", str(SLIDE_LEVEL)] if suffix == "pptx" else []
             title = ["--metadata", f"title={page.stem}"] if suffix == "epub" else []
-            whole = ["-s"] if suffix in ("fb2", "tei.xml", "jats.xml", "docbook.xml") else []
-            target = first / f"{page.stem}.{suffix}"
-            to = ["-t", writer, *whole, *options, *title, "-o", str(target)]
-            commands.append(["pandoc", "-f", "gfm", str(page), *to])
+            standalone = ["-s"] if suffix in ("fb2", "tei.xml", "jats.xml", "docbook.xml") else []
+            target = pandoc_folder / f"{page.stem}.{suffix}"
+            conversion = ["-t", writer, *standalone, *options, *title, "-o", str(target)]
+            commands.append(["pandoc", "-f", "gfm", str(page), *conversion])
         if tables := truths[page.stem].tables:
             source = folder / f"{page.stem}.json"
             source.write_text(json.dumps(tables))
-            _run(peers, str(PEERS), "workbook", str(source), str(first / f"{page.stem}.xlsx"))
-            sheets[page.stem] = _of_sheets(tables)
+            _run(
+                peers, str(PEERS), "workbook", str(source), str(pandoc_folder / f"{page.stem}.xlsx")
+            )
+            sheets[page.stem] = _truth_of_workbook(tables)
     with ThreadPool() as pool:
         pool.map(lambda command: _run(*command), commands)
-    for made_from, target in LIBREOFFICE:
-        files = map(str, sorted(first.glob(f"*.{made_from}")))
-        made = folder / "libreoffice" / (f"{made_from}-pdf" if target.startswith("pdf") else "")
+    for source_suffix, target in LIBREOFFICE:
+        files = map(str, sorted(pandoc_folder.glob(f"*.{source_suffix}")))
+        target_folder = (
+            folder / "libreoffice" / (f"{source_suffix}-pdf" if target.startswith("pdf") else "")
+        )
         profile = f"-env:UserInstallation=file://{folder}/profile"
-        to = ["--convert-to", target, "--outdir", str(made)]
-        _run("soffice", profile, "--headless", *to, *files)
+        conversion = ["--convert-to", target, "--outdir", str(target_folder)]
+        _run("soffice", profile, "--headless", *conversion, *files)
     kinds = {"xlsx": sheets, "ods": sheets, "xls": sheets, "pptx": slides, "odp": slides}
-    found: dict[str, list[tuple[Path, Truth]]] = {}
-    for path in sorted(path for path in (*first.iterdir(), *(folder / "libreoffice").rglob("*"))):
+    corpus: dict[str, list[tuple[Path, Truth]]] = {}
+    for path in sorted(
+        path for path in (*pandoc_folder.iterdir(), *(folder / "libreoffice").rglob("*"))
+    ):
         if path.is_dir():
             continue
         stem, _, suffix = path.name.partition(".")
         program = "openpyxl" if suffix == "xlsx" else path.relative_to(folder).parts[0]
-        of_kind = slides if path.parent.name == "pptx-pdf" else kinds.get(suffix, truths)
-        what = f"{suffix} of slides" if of_kind is slides and suffix == "pdf" else suffix
-        found.setdefault(f"{what} by {program}", []).append((path, of_kind[stem]))
-    return found
+        truths_of_kind = slides if path.parent.name == "pptx-pdf" else kinds.get(suffix, truths)
+        kind = f"{suffix} of slides" if truths_of_kind is slides and suffix == "pdf" else suffix
+        corpus.setdefault(f"{kind} by {program}", []).append((path, truths_of_kind[stem]))
+    return corpus
 
 
-def samples() -> dict[str, list[tuple[Path, Truth]]]:
-    """Files of the tests: what is hard in office files, and what other programs wrote."""
-    found: dict[str, list[tuple[Path, Truth]]] = {}
+def sample_files() -> dict[str, list[tuple[Path, Truth]]]:
+    """Files of the tests: hard office files, and those of other programs."""
+    corpus: dict[str, list[tuple[Path, Truth]]] = {}
     for stem, names in HARD.items():
         truth = typed(OFFICE / "sources" / f"{stem}.txt")
-        found.update({name: [(OFFICE / "files" / name, truth)] for name in names})
+        corpus.update({name: [(OFFICE / "files" / name, truth)] for name in names})
     for path in sorted(FILES.iterdir()):
         if path.suffix != ".md" or path.name.startswith("guide-"):
-            found[path.name] = [(path, truth_of_sample(path))]
-    return found
+            corpus[path.name] = [(path, truth_of_sample(path))]
+    return corpus
 
 
-def _of_sheets(tables: list[list[list[str]]]) -> Truth:
+def _truth_of_workbook(tables: list[list[list[str]]]) -> Truth:
+    """The content of a workbook with a sheet for each table."""
     words = []
     for number, table in enumerate(tables, start=1):
         for cells in [[f"Table {number}"], *table]:

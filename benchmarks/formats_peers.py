@@ -1,4 +1,4 @@
-"""What other readers make of files: run by formats.py with an environment of theirs.
+"""Texts that other readers extract from files; formats.py runs this in their environment.
 
     PEERS/bin/python benchmarks/formats_peers.py read < PATHS > texts.json
     PEERS/bin/python benchmarks/formats_peers.py workbook TABLES.json FILE.xlsx
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def markitdown(path: Path) -> str:
-    """As Markdown."""
+    """Markdown by MarkItDown."""
     from markitdown import MarkItDown
 
     return MarkItDown().convert(str(path)).text_content
@@ -59,13 +59,15 @@ def openpyxl(path: Path) -> str:
 
 
 def pandoc(path: Path) -> str:
-    """As Markdown, by pandoc."""
-    reader = next((PANDOC[suffix] for suffix in PANDOC if path.name.endswith(suffix)), None)
-    done = subprocess.run(
+    """Markdown by pandoc."""
+    reader = next(
+        (PANDOC_READERS[suffix] for suffix in PANDOC_READERS if path.name.endswith(suffix)), None
+    )
+    completed = subprocess.run(
         ["pandoc", *(["-f", reader] if reader else []), "-t", "gfm", "--wrap=none", str(path)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return done.stdout
+    return completed.stdout
 
 
 def odfdo(path: Path) -> str:
@@ -75,7 +77,7 @@ def odfdo(path: Path) -> str:
     return Document(str(path)).get_formatted_text()
 
 
-PANDOC = {
+PANDOC_READERS = {
     **{f".{name}": name for name in ("csv", "docx", "epub", "fb2", "html", "ipynb", "man")},
     **{f".{name}": name for name in ("mediawiki", "odt", "org", "rst", "textile")},
     ".bib": "biblatex",
@@ -86,69 +88,69 @@ PANDOC = {
     ".md": "gfm",
     ".tex": "latex",
 }
-"""The formats that it reads, by how a file's name ends; version 2.17 reads no others of these."""
+"""Pandoc's input formats by suffix; version 2.17 reads no other formats of the corpus."""
 
-MORE = {
+READERS_BY_SUFFIX = {
     ".docx": (docx2txt,),
     ".pptx": (python_pptx,),
     ".odt": (odfdo,),
     ".odp": (odfdo,),
     ".xlsx": (openpyxl,),
 }
-PLAIN = frozenset(
+PLAIN_SUFFIXES = frozenset(
     [
         *(".adoc", ".bib", ".eml", ".jsonl", ".man", ".mbox", ".md", ".mediawiki", ".org", ".po"),
         *(".psv", ".ris", ".rst", ".sql", ".srt", ".tex", ".textile", ".tsv", ".txt", ".vtt"),
     ]
 )
-"""What markitdown gives as it stands."""
+"""Files that markitdown returns unchanged."""
 
 
-def readers(path: Path) -> list[Callable[[Path], str]]:
-    """Those that say they read such a file."""
-    found: list[Callable[[Path], str]] = []
-    if path.suffix not in PLAIN:
-        found.append(markitdown)
-    if any(path.name.endswith(suffix) for suffix in PANDOC):
-        found.append(pandoc)
-    return [*found, *MORE.get(path.suffix, ())]
+def readers_of(path: Path) -> list[Callable[[Path], str]]:
+    """The readers that claim to read such a file."""
+    readers: list[Callable[[Path], str]] = []
+    if path.suffix not in PLAIN_SUFFIXES:
+        readers.append(markitdown)
+    if any(path.name.endswith(suffix) for suffix in PANDOC_READERS):
+        readers.append(pandoc)
+    return [*readers, *READERS_BY_SUFFIX.get(path.suffix, ())]
 
 
 PACKAGES = ("markitdown", "docx2txt", "python-pptx", "openpyxl", "odfdo")
 
 
-def workbook(tables: list[list[list[str]]], target: Path) -> None:
-    """Write tables, each as a sheet."""
+def write_workbook(tables: list[list[list[str]]], target: Path) -> None:
+    """Write tables as sheets of a workbook."""
     import openpyxl as library
 
-    made = library.Workbook()
-    made.remove(made.active)
+    workbook = library.Workbook()
+    workbook.remove(workbook.active)
     for number, table in enumerate(tables, start=1):
-        sheet = made.create_sheet(f"Table {number}")
+        sheet = workbook.create_sheet(f"Table {number}")
         for row in table:
             sheet.append(row)
-    made.save(target)
+    workbook.save(target)
 
 
-def read(paths: list[Path]) -> dict[str, dict[str, str | None]]:
-    """What each reader says of each file; None where it fails."""
-    found: dict[str, dict[str, str | None]] = {}
+def read_all(paths: list[Path]) -> dict[str, dict[str, str | None]]:
+    """Each file's text by reader; None where a reader fails."""
+    texts: dict[str, dict[str, str | None]] = {}
     for path in paths:
-        said: dict[str, str | None] = {}
-        for reader in readers(path):
+        by_reader: dict[str, str | None] = {}
+        for reader in readers_of(path):
             try:
-                said[reader.__name__] = reader(path)
+                by_reader[reader.__name__] = reader(path)
             except Exception as error:
                 print(f"{path.name}: {reader.__name__}: {error}", file=sys.stderr)
-                said[reader.__name__] = None
-        found[str(path)] = said
-    return found
+                by_reader[reader.__name__] = None
+        texts[str(path)] = by_reader
+    return texts
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "read":
         paths = [Path(line) for line in sys.stdin.read().splitlines()]
         versions = {name: version(name) for name in PACKAGES}
-        json.dump({"versions": versions, "texts": read(paths)}, sys.stdout)
+        json.dump({"versions": versions, "texts": read_all(paths)}, sys.stdout)
     else:
-        workbook(json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3]))
+        write_workbook(json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3]))

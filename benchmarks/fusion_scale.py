@@ -1,10 +1,10 @@
-"""What decides the scale of hybrid's scores: nDCG@10 of several choices, of one set of runs.
+"""What sets the scale of hybrid scores: nDCG@10 of several choices over one set of runs.
 
     python benchmarks/fusion_scale.py COLLECTION... --work FOLDER --out FILE.json
 
-COLLECTION is a folder in BEIR's format, whose test queries are asked, at most 1,000 of them. Each
-is indexed once by the embedded model, under FOLDER. `asked K` sets the scale by the K best of each
-retriever, as many as were asked for; `fixed N` by the N best, whatever was asked for.
+COLLECTION is a folder in BEIR's format, whose test queries are used, at most 1,000 of them. Each is
+indexed once by the embedded model, under FOLDER. `asked K` sets the scale by the K best of each
+retriever, as many as were requested; `fixed N` by the N best, whatever was requested.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import fuse, top_k
 from retrieval.types import Hybrid
 
-NAMES = ("lexical", "dense", "late")
+RETRIEVERS = ("lexical", "dense", "late")
 WEIGHTS = Hybrid().weights
-DEEPEST = 1000
+MAX_DEPTH = 1000
 Runs = dict[str, Run]
 Fused = tuple[Any, Any]
 
 
-def by_minmax(runs: Runs) -> Fused:
-    """As hybrid does it."""
+def fuse_minmax(runs: Runs) -> Fused:
+    """Min-max normalisation, as hybrid search uses it."""
     scored = {name: (run.ids, run.scores) for name, run in runs.items()}
     return fuse(scored, method="minmax", weights=WEIGHTS)
 
 
-def by_zscore(runs: Runs) -> Fused:
-    """Deviations from the mean."""
+def fuse_zscore(runs: Runs) -> Fused:
+    """Standard scores."""
     scored = {name: (run.ids, run.scores) for name, run in runs.items()}
     return fuse(scored, method="zscore", weights=WEIGHTS)
 
 
-def by_best(runs: Runs) -> Fused:
-    """Shares of the best score: 0 stays 0, so that only the best one sets the scale."""
+def fuse_by_best_score(runs: Runs) -> Fused:
+    """Scores divided by the best one: 0 stays 0, so that only the best sets the scale."""
     ids = np.unique(np.concatenate([run.ids for run in runs.values()]))
     total = np.zeros(len(ids))
     for name, run in runs.items():
@@ -59,25 +59,25 @@ def by_best(runs: Runs) -> Fused:
     return top_k(ids, total, len(ids))
 
 
-def within(snapshot: Snapshot, query: Query, found: Runs, depth: int) -> Runs:
-    """Every retriever's scores of the `depth` best of each."""
-    union = np.unique(np.concatenate([run.ids[:depth] for run in found.values()]))
+def cut_runs(snapshot: Snapshot, query: Query, runs: Runs, depth: int) -> Runs:
+    """Every retriever's scores of the union of each one's `depth` best passages."""
+    union = np.unique(np.concatenate([run.ids[:depth] for run in runs.values()]))
     return {
         name: Run(*top_k(union, SINGLE[name].scores(snapshot, query, union), max(1, len(union))))
-        for name in found
+        for name in runs
     }
 
 
 VARIANTS: list[tuple[str, int, Callable[[Runs], Fused]]] = [
-    *((f"minmax, asked {depth}", depth, by_minmax) for depth in (100, 500, DEEPEST)),
-    *((f"minmax, fixed {depth}", depth, by_minmax) for depth in (30, 50, 100, 200)),
-    ("zscore, fixed 100", 100, by_zscore),
-    ("share of the best, fixed 100", 100, by_best),
+    *((f"minmax, asked {depth}", depth, fuse_minmax) for depth in (100, 500, MAX_DEPTH)),
+    *((f"minmax, fixed {depth}", depth, fuse_minmax) for depth in (30, 50, 100, 200)),
+    ("zscore, fixed 100", 100, fuse_zscore),
+    ("share of the best, fixed 100", 100, fuse_by_best_score),
 ]
 
 
-def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
-    """nDCG@10 of every variant on one collection, a document being its best passage."""
+def measure_collection(folder: Path, work: Path, most: int) -> dict[str, float]:
+    """nDCG@10 of every variant on one collection, a document scoring as its best passage."""
     (collection,) = load(str(folder), None)
     collection = sampled(collection, most)
     path = work / collection.name
@@ -85,7 +85,7 @@ def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
         index.add(collection.documents)
         runs: dict[str, dict[str, dict[str, float]]] = {name: {} for name, _, _ in VARIANTS}
         for id, text in collection.queries.items():
-            for name, ranked in _answers(index, text).items():
+            for name, ranked in _fused_by_variant(index, text).items():
                 runs[name][id] = ranked
     return {
         name: means(collection.judgements, run, ("nDCG@10",))["nDCG@10"]
@@ -93,29 +93,37 @@ def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
     }
 
 
-def _answers(index: Index, text: str) -> dict[str, dict[str, float]]:
+def _fused_by_variant(index: Index, text: str) -> dict[str, dict[str, float]]:
+    """A query's documents and scores by each variant."""
     with index._using() as snapshot:
         (query,) = search.prepare(SearchedSnapshot(snapshot), index._encoder, [text], "hybrid")
-        alive = snapshot.allowed(None)
-        found = {name: SINGLE[name].find(snapshot, [query], DEEPEST, alive)[0] for name in NAMES}
-        answers = {}
-        for name, depth, fused in VARIANTS:
-            ids, scores = fused(within(snapshot, query, found, depth))
-            answers[name] = _documents(snapshot, ids[:200].tolist(), scores[:200].tolist())
-    return answers
+        allowed = snapshot.allowed(None)
+        runs = {
+            name: SINGLE[name].find(snapshot, [query], MAX_DEPTH, allowed)[0] for name in RETRIEVERS
+        }
+        scores_by_variant = {}
+        for name, depth, fuse_runs in VARIANTS:
+            ids, scores = fuse_runs(cut_runs(snapshot, query, runs, depth))
+            scores_by_variant[name] = _best_passages(
+                snapshot, ids[:200].tolist(), scores[:200].tolist()
+            )
+    return scores_by_variant
 
 
-def _documents(snapshot: Snapshot, ids: Sequence[int], scores: Sequence[float]) -> dict[str, float]:
+def _best_passages(
+    snapshot: Snapshot, ids: Sequence[int], scores: Sequence[float]
+) -> dict[str, float]:
+    """The score of each document's best passage."""
     rows = snapshot.store.passages(ids)
     documents = snapshot.store.documents(sorted({row.document for row in rows.values()}))
     best: dict[str, float] = {}
-    for id, value in zip(ids, scores, strict=True):
-        best.setdefault(documents[rows[id].document].id, value)
+    for id, score in zip(ids, scores, strict=True):
+        best.setdefault(documents[rows[id].document].id, score)
     return best
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Measure every collection, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+", metavar="COLLECTION")
     parser.add_argument("--work", type=Path, required=True)
@@ -125,7 +133,7 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     rows = {}
     for folder in args.collections:
-        rows[folder.name] = measured(folder, args.work, args.queries)
+        rows[folder.name] = measure_collection(folder, args.work, args.queries)
         print(folder.name, rows[folder.name], flush=True)
     result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy", "ir-measures"))
     result |= {"queries": args.queries, "ndcg_at_10": rows}

@@ -1,9 +1,8 @@
-"""Requests that no honest client sends, always the same for a seed: `benchmarks/service.py` and a
-test send them.
+"""Malformed requests, the same ones for a given seed; `benchmarks/service.py` and a test send them.
 
 Each is a well-formed request that was damaged once or a few times: its JSON cut, nested, doubled or
-made of other types and sizes, its bytes flipped, its headers repeated, removed or lied in, its path
-encoded oddly, its body sent in pieces, slower or shorter than was said.
+with other types and sizes, bytes flipped, headers repeated, removed or wrong, its path oddly
+encoded, its body sent in pieces, slower or shorter than declared.
 """
 
 from __future__ import annotations
@@ -68,47 +67,49 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Request:
     """A request as it goes over the wire: pieces, with so many seconds before each."""
 
     pieces: tuple[bytes, ...]
     pause: float = 0.0
 
 
-def hostile(seed: int) -> Iterator[Sent]:
+def hostile_requests(seed: int) -> Iterator[Request]:
     """Damaged requests without end."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     while True:
-        method, path, body = chance.choice(WELL_FORMED)
+        method, path, body = rng.choice(WELL_FORMED)
         data = b""
         if body is not None:
             value = body
-            for _ in range(chance.randrange(3)):
-                value = _damaged(chance, value)
-            data = _text(chance, value)
-        yield _sent(chance, method, path, data)
+            for _ in range(rng.randrange(3)):
+                value = _damage(rng, value)
+            data = _damaged_json(rng, value)
+        yield _damaged_request(rng, method, path, data)
 
 
-def answer_to(port: int, sent: Sent, *, patience: float = 1.0, timeout: float = 60.0) -> int | None:
-    """Send it, and say with what status it was answered; None if the connection was closed.
+def send_request(
+    port: int, request: Request, *, patience: float = 1.0, timeout: float = 60.0
+) -> int | None:
+    """Send a request; the status of the answer, or None if the connection was closed.
 
-    A server waits for the rest of a request that is shorter than it says: after a while without an
-    answer nothing more is promised, by which it may close the connection.
+    A server waits for the rest of a request that is shorter than declared. After `patience` seconds
+    without an answer the writing side is shut down, upon which it may close the connection.
 
     Args:
         port: of the server.
-        sent: what is sent.
-        patience: seconds until the end of what is sent is told.
-        timeout: seconds from then on.
+        request: what to send.
+        patience: seconds until the writing side is shut down.
+        timeout: seconds to wait from then on.
 
     Raises:
-        TimeoutError: neither happened.
+        TimeoutError: neither an answer nor the end of the connection came.
     """
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
         try:
-            for piece in sent.pieces:
-                time.sleep(sent.pause)
+            for piece in request.pieces:
+                time.sleep(request.pause)
                 connection.sendall(piece)
             try:
                 answer = connection.recv(4096)
@@ -123,67 +124,73 @@ def answer_to(port: int, sent: Sent, *, patience: float = 1.0, timeout: float = 
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
 
 
-def _damaged(chance: random.Random, value: Any) -> Any:
-    """The value with one part of it made something else, left out, or put elsewhere."""
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        key = chance.choice(list(value))
-        rest = {name: one for name, one in value.items() if name != key}
-        match chance.randrange(4):
+def _damage(rng: random.Random, value: Any) -> Any:
+    """The value with one part replaced, removed, or moved."""
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        key = rng.choice(list(value))
+        rest = {name: item for name, item in value.items() if name != key}
+        match rng.randrange(4):
             case 0:
                 return rest
             case 1:
-                return rest | {str(chance.choice(_VALUES))[:50]: value[key]}
+                return rest | {str(rng.choice(_VALUES))[:50]: value[key]}
             case 2:
-                return rest | {key: chance.choice(_VALUES)}
+                return rest | {key: rng.choice(_VALUES)}
             case _:
-                return rest | {key: _damaged(chance, value[key])}
-    if isinstance(value, list) and value and chance.random() < 0.7:
-        at = chance.randrange(len(value))
-        return [*value[:at], _damaged(chance, value[at]), *value[at:] * chance.randrange(1, 80)]
-    if chance.random() < 0.2:
-        for _ in range(chance.choice((3, 60, 2000))):
+                return rest | {key: _damage(rng, value[key])}
+    if isinstance(value, list) and value and rng.random() < 0.7:
+        position = rng.randrange(len(value))
+        return [
+            *value[:position],
+            _damage(rng, value[position]),
+            *value[position:] * rng.randrange(1, 80),
+        ]
+    if rng.random() < 0.2:
+        for _ in range(rng.choice((3, 60, 2000))):
             value = [value]
         return value
-    return chance.choice(_VALUES)
+    return rng.choice(_VALUES)
 
 
-def _text(chance: random.Random, value: Any) -> bytes:
+def _damaged_json(rng: random.Random, value: Any) -> bytes:
+    """The value as JSON, which may be cut, altered or doubled, in one of several encodings."""
     try:
-        text = json.dumps(value, ensure_ascii=chance.random() < 0.7)
+        text = json.dumps(value, ensure_ascii=rng.random() < 0.7)
     except RecursionError:
         text = "[" * 5000
-    data = text.encode(chance.choice(("utf-8",) * 6 + ("utf-16", "utf-8-sig")), "surrogatepass")
-    match chance.randrange(8):
+    data = text.encode(rng.choice(("utf-8",) * 6 + ("utf-16", "utf-8-sig")), "surrogatepass")
+    match rng.randrange(8):
         case 0:
-            return data[: chance.randrange(len(data) + 1)]
+            return data[: rng.randrange(len(data) + 1)]
         case 1:
-            at = chance.randrange(len(data))
-            return data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
+            position = rng.randrange(len(data))
+            return data[:position] + bytes([rng.randrange(256)]) + data[position + 1 :]
         case 2:
             return data + data
     return data
 
 
-def _sent(chance: random.Random, method: str, path: str, data: bytes) -> Sent:
-    if chance.random() < 0.1:
-        method = chance.choice(("PUT", "HEAD", "OPTIONS", "get", "BREW", "POST"))
-    if chance.random() < 0.2:
-        at = chance.randrange(len(path))
-        odd = chance.choice(("%00", "%ff", "..%2f", "%", "//", "?", "%ed%a0%80", "a" * 5000, "\t"))
-        path = path[:at] + odd + path[at:]
+def _damaged_request(rng: random.Random, method: str, path: str, data: bytes) -> Request:
+    """The request with method, path, headers or framing damaged, if at all."""
+    if rng.random() < 0.1:
+        method = rng.choice(("PUT", "HEAD", "OPTIONS", "get", "BREW", "POST"))
+    if rng.random() < 0.2:
+        position = rng.randrange(len(path))
+        odd = rng.choice(("%00", "%ff", "..%2f", "%", "//", "?", "%ed%a0%80", "a" * 5000, "\t"))
+        path = path[:position] + odd + path[position:]
     headers = [(b"Host", b"localhost"), (b"Content-Length", str(len(data)).encode())]
     if data:
         headers.append((b"Content-Type", b"application/json"))
-    for _ in range(chance.choice((0, 0, 0, 1, 2))):
-        if chance.random() < 0.3 and headers:
-            headers.pop(chance.randrange(len(headers)))
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        if rng.random() < 0.3 and headers:
+            headers.pop(rng.randrange(len(headers)))
         else:
-            headers.insert(chance.randrange(len(headers) + 1), chance.choice(_HEADERS))
+            headers.insert(rng.randrange(len(headers) + 1), rng.choice(_HEADERS))
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
     whole = f"{method} {path} HTTP/1.1\r\n".encode("latin-1", "replace") + lines + b"\r\n" + data
-    if chance.random() < 0.05:
-        whole = whole[: chance.randrange(len(whole))]
-    if chance.random() < 0.1 and len(whole) > 2:
-        at = chance.randrange(1, len(whole))
-        return Sent((whole[:at], whole[at:]), chance.choice((0.0, 0.02)))
-    return Sent((whole,))
+    if rng.random() < 0.05:
+        whole = whole[: rng.randrange(len(whole))]
+    if rng.random() < 0.1 and len(whole) > 2:
+        position = rng.randrange(1, len(whole))
+        return Request((whole[:position], whole[position:]), rng.choice((0.0, 0.02)))
+    return Request((whole,))

@@ -1,11 +1,11 @@
-"""What an index takes, by its parts, and what each way to make it smaller costs in quality.
+"""The size of an index by its parts, and the quality that each way to shrink it costs.
 
     python benchmarks/index_size.py COLLECTION... --work FOLDER --out results.json
     python benchmarks/index_size.py --draw results.json --out docs/index-size.svg
 
-COLLECTION is a folder in BEIR's format. Each is indexed once with token vectors uncompressed and
-once by each of `SETTINGS`, by the embedded model, whose vectors are kept in memory between; a
-document scores as its best passage. What is done is in the results, and goes on from there.
+COLLECTION is a folder in BEIR's format. Each is indexed by the embedded model with each of
+`SETTINGS`; vectors are cached between. A document scores as its best passage. Settings that the
+results have already are not measured again.
 """
 
 from __future__ import annotations
@@ -51,70 +51,75 @@ class CachingEncoder:
     """The embedded model, which encodes no text twice.
 
     Attributes:
-        tokens: of the documents' texts that it was given so far, each once.
+        tokens: of all different document texts so far, special tokens included.
     """
 
     def __init__(self) -> None:
         self.tokens = 0
         self._inner = load_encoder()
-        self._known: dict[tuple[str, str], Embeddings] = {}
+        self._cache: dict[tuple[str, str], Embeddings] = {}
 
     def __getattr__(self, name: str) -> Any:
-        # Not what encodes ahead, which would pass this by.
+        # Encoding ahead would bypass the cache.
         if name in ("start_documents", "encode_spans"):
             raise AttributeError(name)
         return getattr(self._inner, name)
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """As the model does."""
-        return self._all("document", texts)
+        """The embedded model's vectors, cached."""
+        return self._encode("document", texts)
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """As the model does."""
-        return self._all("query", texts)
+        """The embedded model's vectors, cached."""
+        return self._encode("query", texts)
 
     def forget(self) -> None:
-        """Start over with another collection."""
-        self._known.clear()
+        """Empty the cache, before another collection."""
+        self._cache.clear()
         self.tokens = 0
 
-    def _all(self, side: str, texts: Sequence[str]) -> Embeddings:
-        new = list(dict.fromkeys(text for text in texts if (side, text) not in self._known))
+    def _encode(self, side: str, texts: Sequence[str]) -> Embeddings:
+        new = list(dict.fromkeys(text for text in texts if (side, text) not in self._cache))
         if new:
             if side == "document":
                 self.tokens += sum(len(self._inner.token_spans(text)) + 2 for text in new)
-            of = self._inner
-            found = (of.encode_documents if side == "document" else of.encode_queries)(new)
-            self._known |= {(side, text): _one(found, at) for at, text in enumerate(new)}
-        parts = [self._known[side, text] for text in texts]
+            inner = self._inner
+            encode = inner.encode_documents if side == "document" else inner.encode_queries
+            embeddings = encode(new)
+            self._cache |= {
+                (side, text): _embeddings_at(embeddings, row) for row, text in enumerate(new)
+            }
+        parts = [self._cache[side, text] for text in texts]
         return Embeddings(
-            _joined([part.dense for part in parts]),
-            _joined([part.tokens for part in parts]),
+            _concatenate([part.dense for part in parts]),
+            _concatenate([part.tokens for part in parts]),
             offsets_of([len(part.tokens) for part in parts]),
-            _joined([part.windows for part in parts]),
+            _concatenate([part.windows for part in parts]),
             offsets_of([len(part.windows) for part in parts])
             if parts[0].windows is not None
             else None,
         )
 
 
-def _one(found: Embeddings, at: int) -> Embeddings:
-    tokens = found.tokens[found.offsets[at] : found.offsets[at + 1]].copy()
+def _embeddings_at(embeddings: Embeddings, row: int) -> Embeddings:
+    """A copy of the embeddings of one text."""
+    tokens = embeddings.tokens[embeddings.offsets[row] : embeddings.offsets[row + 1]].copy()
     windows = None
-    if found.windows is not None:
-        first, last = found.window_offsets[at : at + 2]
-        windows = found.windows[first:last].copy()
-    return Embeddings(found.dense[at : at + 1].copy(), tokens, None, windows, None)
+    if embeddings.windows is not None:
+        first, last = embeddings.window_offsets[row : row + 2]
+        windows = embeddings.windows[first:last].copy()
+    return Embeddings(embeddings.dense[row : row + 1].copy(), tokens, None, windows, None)
 
 
-def _joined(arrays: list[Any]) -> Any:
+def _concatenate(arrays: list[Any]) -> Any:
+    """The arrays joined, or None if there are none."""
     return None if arrays[0] is None else np.concatenate(arrays)
 
 
-def measured(
+def measure_settings(
     source: str, encoder: CachingEncoder, work: Path, queries: int, settings: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """A row for each of these settings."""
+    """A row for each of the settings."""
     collection = sampled(load(source, None)[0], queries)
     rows = []
     for name in settings:
@@ -125,7 +130,7 @@ def measured(
             folder, encoder=encoder, passage_tokens=PASSAGE_TOKENS, late=late
         ) as index:
             index.add(collection.documents)
-        # Opened anew: what is written ahead of the database has gone into it by then.
+        # Reopened, so that the write-ahead log has been merged into the database and counts once.
         with Index.open(folder, encoder=encoder) as index:
             status = index.status()
             vectors = index.measure(list(collection.queries.values())[:1], k=1, depth=1).tokens
@@ -149,45 +154,51 @@ def measured(
     return rows
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each setting's means over the collections, and what it loses, in points."""
-    found = []
-    full = {row["collection"]: row for row in rows if row["setting"] == UNCOMPRESSED}
-    # A token is one of the text: skipping punctuation and pooling leave fewer vectors.
-    total = sum(row["tokens"] for row in full.values())
+def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each setting's means over the collections, and the points of quality that it loses."""
+    summary = []
+    uncompressed = {row["collection"]: row for row in rows if row["setting"] == UNCOMPRESSED}
+    # Tokens are those of the text: skipped punctuation and pooling leave fewer vectors.
+    tokens = sum(row["tokens"] for row in uncompressed.values())
     for name in SETTINGS:
-        own = [row for row in rows if row["setting"] == name]
-        found.append(
+        setting_rows = [row for row in rows if row["setting"] == name]
+        summary.append(
             {
                 "setting": name,
-                "collections": len(full),
-                "bytes_a_token": sum(row["bytes"] for row in own) / total,
-                "late_bytes_a_token": sum(row["bytes_by_part"]["late"] for row in own) / total,
-                "bytes_over_text": sum(row["bytes"] for row in own)
-                / sum(row["text"] for row in own),
+                "collections": len(uncompressed),
+                "bytes_a_token": sum(row["bytes"] for row in setting_rows) / tokens,
+                "late_bytes_a_token": sum(row["bytes_by_part"]["late"] for row in setting_rows)
+                / tokens,
+                "bytes_over_text": sum(row["bytes"] for row in setting_rows)
+                / sum(row["text"] for row in setting_rows),
             }
             | {
-                retriever: float(np.mean([row[retriever] for row in own]))
+                retriever: float(np.mean([row[retriever] for row in setting_rows]))
                 for retriever in RETRIEVERS
             }
             | {
                 f"{retriever}_lost": 100
                 * float(
-                    np.mean([full[row["collection"]][retriever] - row[retriever] for row in own])
+                    np.mean(
+                        [
+                            uncompressed[row["collection"]][retriever] - row[retriever]
+                            for row in setting_rows
+                        ]
+                    )
                 )
                 for retriever in RETRIEVERS
             }
         )
-    return found
+    return summary
 
 
-def picture(results: dict[str, Any]) -> str:
+def size_chart(results: dict[str, Any]) -> str:
     """Quality against bytes; the default's mark is hollow."""
     panels = []
     for retriever in reversed(RETRIEVERS):
         points = [
-            Point(one["bytes_a_token"], one[retriever], filled=one["setting"] != DEFAULT)
-            for one in results["means"]
+            Point(mean["bytes_a_token"], mean[retriever], filled=mean["setting"] != DEFAULT)
+            for mean in results["means"]
         ]
         series = Series(", ".join(SETTINGS), points)
         panels.append(Panel(retriever, "bytes a token, everything counted", MEASURE, [series]))
@@ -196,7 +207,7 @@ def picture(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure what is not measured yet, or draw what is."""
+    """Measure missing settings and write the results, or draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="*", help="folders in BEIR's format")
     parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
@@ -205,19 +216,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     if args.draw:
-        args.out.write_text(picture(json.loads(args.draw.read_text())), encoding="utf-8")
+        args.out.write_text(size_chart(json.loads(args.draw.read_text())), encoding="utf-8")
         return
     rows: list[dict[str, Any]] = []
     if args.out.exists():
         rows = json.loads(args.out.read_text())["rows"]
     encoder = CachingEncoder()
     for source in args.collections:
-        done = {row["setting"] for row in rows if row["collection"] == Path(source).name}
-        if missing := [name for name in SETTINGS if name not in done]:
-            rows += measured(source, encoder, args.work, args.queries, missing)
+        measured = {row["setting"] for row in rows if row["collection"] == Path(source).name}
+        if missing := [name for name in SETTINGS if name not in measured]:
+            rows += measure_settings(source, encoder, args.work, args.queries, missing)
             encoder.forget()
             result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows}
-            result["means"] = summary(rows)
+            result["means"] = summarise(rows)
             write_json(args.out, result)
 
 

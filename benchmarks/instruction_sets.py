@@ -1,13 +1,13 @@
-"""The embedded model, compiled and by ONNX Runtime, where both may use the same instructions.
+"""The embedded model, compiled and by ONNX Runtime, limited to the same instruction sets.
 
     python -m benchmarks.instruction_sets RESULT.json
 
-ONNX Runtime asks the processor what it has, and nothing tells it to do without. So its library is
-copied, its questions (cpuid) are replaced by an instruction that does not exist, and a handler of
-that fault (cpuid_mask.c) answers what a processor without AMX, AVX-512, or VNNI too, would.
-Needs an x86 processor with AVX-512 VNNI, a C compiler and objdump; what the processor has of the
-instruction sets is measured. Times are the
-process's own seconds on one thread, the best of many runs in turn, for texts of random tokens.
+ONNX Runtime asks the processor what it supports, and no option limits that. So its library is
+copied, its cpuid instructions are replaced by an invalid one, and a handler of that fault
+(cpuid_mask.c) answers as a processor without AMX, without AVX-512, or without VNNI would. Needs an
+x86 processor with AVX-512 VNNI, a C compiler and objdump; instruction sets that the processor lacks
+are left out. Times are CPU seconds on one thread, the best of many alternating runs, for texts of
+random tokens.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from retrieval.encoders.runtimes import compiled, onnx
 
 LENGTHS = (16, 64, 256, 1_024)
 HIDDEN = {"amx": "", "avx512": "amx", "avxvnni": "avx512", "avx2": "vnni"}
-"""Each instruction set, and what is hidden from ONNX Runtime beside it."""
-LEAST_RUNS, RUN_TOKENS, LEAST_TOKENS = 40, 60_000, 256
+"""Instruction sets, and the features that are hidden from ONNX Runtime for each."""
+MIN_RUNS, RUN_TOKENS, MIN_TOKENS = 40, 60_000, 256
 
 
-def without_cpuid(folder: Path) -> Path:
+def copy_without_cpuid(folder: Path) -> Path:
     """A copy of ONNX Runtime in `folder` whose cpuid instructions are ud2."""
     import onnxruntime
 
@@ -62,34 +62,34 @@ def without_cpuid(folder: Path) -> Path:
     return copy
 
 
-def measured(isa: str) -> dict[str, Any]:
-    """Microseconds a token at each length, compiled and by ONNX Runtime."""
+def measure_isa(isa: str) -> dict[str, Any]:
+    """Microseconds per token at each length, compiled and by ONNX Runtime."""
     model = embedded_folder()
-    raw = model_folder.read_config(model)
-    config = ModernBertConfig.from_dict(raw)
+    raw_config = model_folder.read_config(model)
+    config = ModernBertConfig.from_dict(raw_config)
     settings = ModelSettings.from_dict(
-        raw[model_folder.SECTION], max_positions=config.max_positions
+        raw_config[model_folder.SECTION], max_positions=config.max_positions
     )
-    places = tensor_places(model / model_folder.WEIGHTS_FILE)
-    if HIDDEN[isa] == "vnni":  # what it would find on such a processor
+    tensors = tensor_places(model / model_folder.WEIGHTS_FILE)
+    if HIDDEN[isa] == "vnni":  # as on a processor without VNNI
         onnx.int8_overflows = lambda: True
-    runs = {
-        "compiled": compiled.CompiledNetwork(model, config, places, settings.dense_window, isa),
+    networks = {
+        "compiled": compiled.CompiledNetwork(model, config, tensors, settings.dense_window, isa),
         "onnx": onnx.OnnxNetwork(model),
     }
-    found = {}
+    result = {}
     for length in LENGTHS:
         ids = np.random.default_rng(length).integers(0, config.vocab_size, length)
-        repeated = max(1, LEAST_TOKENS // length)
-        best = dict.fromkeys(runs, float("inf"))
-        for _ in range(max(LEAST_RUNS, RUN_TOKENS // (repeated * length))):
-            for name, run in runs.items():
-                start = time.process_time()
-                for _ in range(repeated):
-                    run(ids)
-                best[name] = min(best[name], (time.process_time() - start) / repeated / length)
-        found[str(length)] = {name: round(1e6 * seconds, 1) for name, seconds in best.items()}
-    return found
+        repeats = max(1, MIN_TOKENS // length)
+        best_s = dict.fromkeys(networks, float("inf"))
+        for _ in range(max(MIN_RUNS, RUN_TOKENS // (repeats * length))):
+            for name, network in networks.items():
+                started = time.process_time()
+                for _ in range(repeats):
+                    network(ids)
+                best_s[name] = min(best_s[name], (time.process_time() - started) / repeats / length)
+        result[str(length)] = {name: round(1e6 * seconds, 1) for name, seconds in best_s.items()}
+    return result
 
 
 def main() -> None:
@@ -99,28 +99,29 @@ def main() -> None:
     parser.add_argument("--one", choices=HIDDEN, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        args.out.write_text(json.dumps(measured(args.one)))
+        args.out.write_text(json.dumps(measure_isa(args.one)))
         return
     result = {**environment(["onnxruntime"]), "load": os.getloadavg()[0], "us_per_token": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        without_cpuid(folder)
-        mask, found = folder / "mask.so", folder / "found.json"
+        copy_without_cpuid(folder)
+        mask, isa_result = folder / "mask.so", folder / "found.json"
         source = Path(__file__).with_name("cpuid_mask.c")
         subprocess.run(["cc", "-O1", "-shared", "-fPIC", source, "-o", mask], check=True)
         for isa in filter(HIDDEN.__contains__, compiled.available()):
             variables = {"LD_PRELOAD": str(mask), "HIDE": HIDDEN[isa], "OMP_NUM_THREADS": "1"}
             path = os.pathsep.join([name, *filter(None, [os.environ.get("PYTHONPATH")])])
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.instruction_sets", found, "--one", isa],
+                [sys.executable, "-m", "benchmarks.instruction_sets", isa_result, "--one", isa],
                 env=os.environ | variables | {"PYTHONPATH": path},
                 check=True,
             )
-            result["us_per_token"][isa] = json.loads(found.read_text())
+            result["us_per_token"][isa] = json.loads(isa_result.read_text())
     write_json(args.out, result)
 
 
 def _output(*command: str | Path) -> str:
+    """Standard output of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -1,9 +1,9 @@
-"""What adding and deleting cost in a whole index: store, lexical, dense and late, with fsync.
+"""What adding to and deleting from a whole index costs: store, lexical, dense and late, with fsync.
 
     python benchmarks/late_changes.py VECTORS --work FOLDER --passages 100000
 
-The token vectors are those of VECTORS (see `late_vectors.py`); the encoder looks them up, so that
-the figures are the index's and not the network's. Texts are words drawn by Zipf's law.
+Token vectors are those of VECTORS (see `late_vectors.py`). The encoder looks them up, so that the
+model's time is not part of the figures. Texts are random words with a Zipf distribution.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from late_engine import Vectors, peak_mb
+from late_engine import Vectors, peak_rss_mib
 from numpy.typing import NDArray
 
 from retrieval.index import Index
 from retrieval.ragged import offsets_of
 from retrieval.types import Document, Embeddings
 
-DENSE = 384
+DENSE_DIM = 384
 REPEATS = 15
 
 
-class Lookup:
-    """An encoder of texts that begin with the number of a passage whose vectors are known."""
+class LookupEncoder:
+    """An encoder of texts that start with the number of a passage whose vectors are known."""
 
-    name, fingerprint, max_tokens, dense_dim = "lookup", "0" * 64, 512, DENSE
+    name, fingerprint, max_tokens, dense_dim = "lookup", "0" * 64, 512, DENSE_DIM
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
         self.token_dim = vectors.dim
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
-        """One token: a text is one passage."""
+        """One token, so that every text is one passage."""
         return np.array([[0, len(text)]])
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """The known vectors, and their mean as the dense one."""
+        """The known vectors, and their mean as the dense vector."""
         numbers = [int(text.split(maxsplit=1)[0]) for text in texts]
         parts = [self._vectors.part(n, n + 1)[0] for n in numbers]
-        dense = np.stack([np.resize(part[1:].mean(axis=0), DENSE) for part in parts])
+        dense = np.stack([np.resize(part[1:].mean(axis=0), DENSE_DIM) for part in parts])
         dense /= np.linalg.norm(dense, axis=1, keepdims=True)
         offsets = offsets_of([len(part) for part in parts])
         return Embeddings(dense.astype(np.float32), np.concatenate(parts), offsets)
@@ -53,7 +53,7 @@ class Lookup:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Index, add and delete; print the times as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--work", type=Path, required=True)
@@ -66,39 +66,40 @@ def main() -> None:
 
     def documents(first: int, last: int) -> Iterator[Document]:
         for number in range(first, last):
-            drawn = words[np.minimum(rng.zipf(1.3, 120), len(words)) - 1]
-            yield Document(f"d{number}", f"{number % known} {' '.join(drawn)}")
+            sample = words[np.minimum(rng.zipf(1.3, 120), len(words)) - 1]
+            yield Document(f"d{number}", f"{number % known} {' '.join(sample)}")
 
     shutil.rmtree(args.work, ignore_errors=True)
-    with Index.create(args.work, encoder=Lookup(vectors)) as index:
-        took = _seconds(lambda: index.add(documents(0, args.passages)))
+    with Index.create(args.work, encoder=LookupEncoder(vectors)) as index:
+        index_s = _timed(lambda: index.add(documents(0, args.passages)))
         count = args.passages
-        adds, deletes = [], []
+        add_s, delete_s = [], []
         for _ in range(REPEATS):
             batch = list(documents(count, count + 100))
             count += 100
-            adds.append(_seconds(lambda batch=batch: index.add(batch)))
+            add_s.append(_timed(lambda batch=batch: index.add(batch)))
         for number in range(REPEATS):
-            deletes.append(_seconds(lambda name=f"d{number * 7}": index.delete([name])))
+            delete_s.append(_timed(lambda name=f"d{number * 7}": index.delete([name])))
         status = index.status()
     print(
         json.dumps(
             {
                 "passages": args.passages,
-                "index_s": took,
-                "add_100_s": float(np.median(adds)),
-                "add_100_s_most": max(adds),
-                "delete_one_ms": float(np.median(deletes)) * 1e3,
-                "delete_one_ms_most": max(deletes) * 1e3,
+                "index_s": index_s,
+                "add_100_s": float(np.median(add_s)),
+                "add_100_s_most": max(add_s),
+                "delete_one_ms": float(np.median(delete_s)) * 1e3,
+                "delete_one_ms_most": max(delete_s) * 1e3,
                 "regimes": dict(status.regimes),
                 "segments": status.segments,
-                "peak_rss_mb": peak_mb(),
+                "peak_rss_mb": peak_rss_mib(),
             }
         )
     )
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def _timed(call: Callable[[], object]) -> float:
+    """Wall seconds of a call."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Our half of the late-interaction benchmark: one stage a process, JSON on the last line.
+"""Our side of the late-interaction benchmark: one stage per process, JSON on the last line.
 
     python benchmarks/late_engine.py build VECTORS --work FOLDER --passages N --regime exact
     python benchmarks/late_engine.py search VECTORS --work FOLDER --out rankings.npz
@@ -7,8 +7,8 @@
     python benchmarks/late_engine.py synthetic VECTORS --work FOLDER --passages 1000000
     python benchmarks/late_engine.py kernels --dims 48 96 128
 
-VECTORS is a folder of `late_vectors.py`. A stage of its own process, so that `peak_rss_mb` is that
-of a process which only searches.
+VECTORS is a folder of `late_vectors.py`. Each stage is a process of its own, so that `peak_rss_mb`
+of a search is that of a process that only searches.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from timing import percentile
 
-from retrieval.eval.machine import forget_peak
+from retrieval.eval.machine import forget_peak, peak_rss_mb
 from retrieval.indexes import kernels
 from retrieval.indexes.late import (
     LateSearcher,
@@ -39,13 +40,20 @@ from retrieval.indexes.late import (
 from retrieval.ragged import offsets_of
 
 K = 10
-BATCHES = 5  # one takes a tenth of a second: a single one says little
-SHARD = 10_000  # passages written at once, as a commit would
-NOISE = 0.3  # of a synthetic token's length
+KERNEL_REPEATS = 15
+BATCH_REPEATS = 5  # a batch takes a tenth of a second, too little for a single sample
+COMMIT_PASSAGES = 10_000  # passages per segment before merging, as commits write them
+NOISE = 0.3  # expected length of the noise added to a synthetic token
 
 
 class Vectors:
-    """Token vectors of real text, mapped."""
+    """Memory-mapped token vectors of real text.
+
+    Attributes:
+        dim: dimensions of a vector.
+        offsets: i64 [n + 1], first tokens of the passages.
+        queries: f32 [q, 32, d].
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "tokens.npy"
@@ -54,94 +62,98 @@ class Vectors:
         self.queries = np.load(folder / "queries.npy")
 
     def part(self, first: int, last: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The tokens of passages first:last and their offsets."""
-        bounds = self.offsets[first : last + 1]
-        mapped = np.load(self._file, mmap_mode="r")  # let go of at once: not ours to be measured
-        return mapped[bounds[0] : bounds[-1]].astype(np.float32), bounds - bounds[0]
+        """Tokens of passages first:last, f32 [T, d], and their offsets, i64 [last - first + 1]."""
+        offsets = self.offsets[first : last + 1]
+        # Unmapped at once, so that it does not count as the engine's memory.
+        tokens = np.load(self._file, mmap_mode="r")
+        return tokens[offsets[0] : offsets[-1]].astype(np.float32), offsets - offsets[0]
 
 
-def cut(given: argparse.Namespace) -> dict[str, Any]:
-    """Write the first vectors of each of the first N passages, and the queries, as VECTORS."""
-    offsets = np.load(given.vectors / "offsets.npy")[: given.passages + 1]
-    tokens = np.load(given.vectors / "tokens.npy", mmap_mode="r")
-    lengths = np.minimum(np.diff(offsets), given.tokens)
-    given.out.mkdir(parents=True, exist_ok=True)
-    shutil.copy(given.vectors / "queries.npy", given.out)
+def cut(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the first vectors of the first N passages, and all queries, as a VECTORS folder."""
+    offsets = np.load(args.vectors / "offsets.npy")[: args.passages + 1]
+    tokens = np.load(args.vectors / "tokens.npy", mmap_mode="r")
+    lengths = np.minimum(np.diff(offsets), args.tokens)
+    args.out.mkdir(parents=True, exist_ok=True)
+    shutil.copy(args.vectors / "queries.npy", args.out)
     starts = offsets_of(lengths)
     shape = (int(starts[-1]), tokens.shape[1])
-    kept = np.lib.format.open_memmap(given.out / "tokens.npy", "w+", tokens.dtype, shape)
+    copied = np.lib.format.open_memmap(args.out / "tokens.npy", "w+", tokens.dtype, shape)
     for row, length in enumerate(lengths.tolist()):
-        kept[starts[row] : starts[row] + length] = tokens[offsets[row] : offsets[row] + length]
-    kept.flush()
-    np.save(given.out / "offsets.npy", starts)  # last: a folder that has it is whole
+        copied[starts[row] : starts[row] + length] = tokens[offsets[row] : offsets[row] + length]
+    copied.flush()
+    # Written last, so that a folder with this file is complete.
+    np.save(args.out / "offsets.npy", starts)
     return {"passages": len(lengths), "tokens": shape[0]}
 
 
-def build(given: argparse.Namespace) -> dict[str, Any]:
-    """Write exact segments as commits would, then one segment of the regime."""
-    vectors = Vectors(given.vectors)
-    passages = min(given.passages, len(vectors.offsets) - 1)
-    shutil.rmtree(given.work, ignore_errors=True)
-    seconds = 0.0
-    shards = []
-    for first in range(0, passages, SHARD):
-        last = min(first + SHARD, passages)
+def build(args: argparse.Namespace) -> dict[str, Any]:
+    """Write exact segments as commits would, then merge them into one segment of the regime."""
+    vectors = Vectors(args.vectors)
+    passages = min(args.passages, len(vectors.offsets) - 1)
+    shutil.rmtree(args.work, ignore_errors=True)
+    build_s = 0.0
+    segment_folders = []
+    for first in range(0, passages, COMMIT_PASSAGES):
+        last = min(first + COMMIT_PASSAGES, passages)
         tokens, offsets = vectors.part(first, last)
-        folder = given.work / f"shard{first}"
+        folder = args.work / f"shard{first}"
         started = time.perf_counter()
         write_late(folder, np.arange(first, last), tokens, offsets)
-        seconds += time.perf_counter() - started
-        shards.append(folder)
-        del tokens  # ours, and not to be measured with what follows
+        build_s += time.perf_counter() - started
+        segment_folders.append(folder)
+        del tokens  # the benchmark's own memory must not count below
     forget_peak()
     started = time.perf_counter()
-    trained = promote([open_late(shard) for shard in shards], given.work / "index", given)
-    seconds += time.perf_counter() - started
-    for shard in shards:
-        shutil.rmtree(shard)
-    return {"build_s": seconds, "train_s": trained, "build_peak_rss_mb": peak_mb()}
+    train_s = merge_segments(
+        [open_late(segment_folder) for segment_folder in segment_folders], args.work / "index", args
+    )
+    build_s += time.perf_counter() - started
+    for segment_folder in segment_folders:
+        shutil.rmtree(segment_folder)
+    return {"build_s": build_s, "train_s": train_s, "build_peak_rss_mb": peak_rss_mib()}
 
 
-def promote(segments: list[LateSegment], folder: Path, given: argparse.Namespace) -> float:
-    """Write the segments as one; the seconds of training, which are part of the whole."""
-    if given.regime == "exact":
+def merge_segments(segments: list[LateSegment], folder: Path, args: argparse.Namespace) -> float:
+    """Merge the segments into one of the regime; the seconds of training the codec."""
+    if args.regime == "exact":
         merge_exact(folder, segments)
         return 0.0
     started = time.perf_counter()
-    codec = train_codec(segments, bits=given.bits)
-    seconds = time.perf_counter() - started
-    merge_compressed(folder, segments, codec, lists=given.regime == "lists")
-    return seconds
+    codec = train_codec(segments, bits=args.bits)
+    train_s = time.perf_counter() - started
+    merge_compressed(folder, segments, codec, lists=args.regime == "lists")
+    return train_s
 
 
-def search(given: argparse.Namespace) -> dict[str, Any]:
-    """Queries one at a time, then all in one call."""
-    queries = list(np.load(given.vectors / "queries.npy")[: given.queries])
+def search(args: argparse.Namespace) -> dict[str, Any]:
+    """Time queries one at a time, then all of them in one call."""
+    queries = list(np.load(args.vectors / "queries.npy")[: args.queries])
     started = time.perf_counter()
-    segment = open_late(given.work / "index")
-    opened = time.perf_counter() - started
+    segment = open_late(args.work / "index")
+    open_s = time.perf_counter() - started
     searcher = LateSearcher([segment])
     allowed = None
-    if given.share < 1:
-        allowed = np.random.default_rng(0).random(len(segment)) < given.share
-    options: dict[str, Any] = {"candidates": given.candidates} if given.candidates else {}
+    if args.share < 1:
+        allowed = np.random.default_rng(0).random(len(segment)) < args.share
+    options: dict[str, Any] = {"candidates": args.candidates} if args.candidates else {}
     for query in queries[:5]:
         searcher.search([query], K, allowed, **options)
-    seconds, found = [], np.full((len(queries), K), -1)
-    for place, query in enumerate(queries):
+    latencies_s, rankings = [], np.full((len(queries), K), -1)
+    for row, query in enumerate(queries):
         started = time.perf_counter()
         ((ids, _),) = searcher.search([query], K, allowed, **options)
-        seconds.append(time.perf_counter() - started)
-        found[place, : len(ids)] = ids
-    batches = []
-    for _ in range(BATCHES):
+        latencies_s.append(time.perf_counter() - started)
+        rankings[row, : len(ids)] = ids
+    batch_s = []
+    for _ in range(BATCH_REPEATS):
         started = time.perf_counter()
         searcher.search(queries, K, allowed, **options)
-        batches.append(time.perf_counter() - started)
-    batch = float(np.median(batches))
-    if given.out:
-        np.savez(given.out, ids=found)
-    size = sum(file.stat().st_size for file in (given.work / "index").iterdir())
+        batch_s.append(time.perf_counter() - started)
+    batch_median_s = float(np.median(batch_s))
+    if args.out:
+        np.savez(args.out, ids=rankings)
+    size = sum(file.stat().st_size for file in (args.work / "index").iterdir())
     return {
         "regime": segment.regime,
         "passages": len(segment),
@@ -149,81 +161,84 @@ def search(given: argparse.Namespace) -> dict[str, Any]:
         "dim": segment.dim,
         "bits": 8 if segment.regime == "exact" else segment.codec.bits,
         "queries": len(queries),
-        "open_s": opened,
-        "p50_ms": float(np.percentile(seconds, 50)) * 1e3,
-        "p95_ms": float(np.percentile(seconds, 95)) * 1e3,
-        "qps": len(queries) / batch,
+        "open_s": open_s,
+        "p50_ms": 1e3 * percentile(latencies_s, 50),
+        "p95_ms": 1e3 * percentile(latencies_s, 95),
+        "qps": len(queries) / batch_median_s,
         "bytes_per_token": size / max(1, segment.tokens),
-        "peak_rss_mb": peak_mb(),
+        "peak_rss_mb": peak_rss_mib(),
     }
 
 
-def truth(given: argparse.Namespace) -> dict[str, Any]:
-    """The K best of the first N passages by float32 MaxSim, for each N: arrays `top_N`."""
-    vectors = Vectors(given.vectors)
-    queries = vectors.queries[: given.queries]
-    flat = np.concatenate(queries).T.copy()
-    sizes = sorted({min(size, len(vectors.offsets) - 1) for size in given.sizes})
-    best = np.full((len(queries), 0), 0, np.float32)
-    names = np.empty((len(queries), 0), np.int64)
-    found = {}
-    first = 0
+def truth(args: argparse.Namespace) -> dict[str, Any]:
+    """The K best of the first N passages by float32 MaxSim, for each N, as arrays `top_N`."""
+    vectors = Vectors(args.vectors)
+    queries = vectors.queries[: args.queries]
+    query_tokens = np.concatenate(queries).T.copy()
+    sizes = sorted({min(size, len(vectors.offsets) - 1) for size in args.sizes})
+    best_scores = np.full((len(queries), 0), 0, np.float32)
+    best_ids = np.empty((len(queries), 0), np.int64)
+    arrays = {}
+    done = 0
     for size in sizes:
-        for start in range(first, size, 50):
+        for start in range(done, size, 50):
             stop = min(start + 50, size)
             tokens, offsets = vectors.part(start, stop)
-            peaks = np.maximum.reduceat(tokens @ flat, offsets[:-1], axis=0)
-            scores = peaks.reshape(len(peaks), len(queries), -1).sum(axis=2).T
-            best = np.concatenate([best, scores], axis=1)
+            maxima = np.maximum.reduceat(tokens @ query_tokens, offsets[:-1], axis=0)
+            scores = maxima.reshape(len(maxima), len(queries), -1).sum(axis=2).T
+            best_scores = np.concatenate([best_scores, scores], axis=1)
             new = np.broadcast_to(np.arange(start, stop), scores.shape)
-            names = np.concatenate([names, new], axis=1)
-            order = np.argsort(-best, axis=1)[:, :100]
-            best, names = np.take_along_axis(best, order, 1), np.take_along_axis(names, order, 1)
-        first = size
-        found[f"top_{size}"] = names[:, :K].copy()
-    np.savez(given.out, **found)
+            best_ids = np.concatenate([best_ids, new], axis=1)
+            order = np.argsort(-best_scores, axis=1)[:, :100]
+            best_scores, best_ids = (
+                np.take_along_axis(best_scores, order, 1),
+                np.take_along_axis(best_ids, order, 1),
+            )
+        done = size
+        arrays[f"top_{size}"] = best_ids[:, :K].copy()
+    np.savez(args.out, **arrays)
     return {"sizes": sizes}
 
 
-def synthetic(given: argparse.Namespace) -> dict[str, Any]:
-    """Many passages: the real ones again and again, each token moved by noise of its own."""
-    vectors = Vectors(given.vectors)
+def synthetic(args: argparse.Namespace) -> dict[str, Any]:
+    """Index many passages: the real ones repeatedly, with noise added to each token."""
+    vectors = Vectors(args.vectors)
     real = len(vectors.offsets) - 1
     rng = np.random.default_rng(0)
     dim = vectors.dim
     pool = rng.standard_normal((1 << 20, dim), dtype=np.float32) * np.float32(NOISE / dim**0.5)
-    shutil.rmtree(given.work, ignore_errors=True)
-    shards, tokens_made = [], 0
-    while tokens_made < given.tokens and len(shards) * SHARD < given.passages:
-        first = len(shards) * SHARD
-        tokens, offsets = vectors.part(first % real, min(first % real + SHARD, real))
+    shutil.rmtree(args.work, ignore_errors=True)
+    segment_folders, tokens_written = [], 0
+    while tokens_written < args.tokens and len(segment_folders) * COMMIT_PASSAGES < args.passages:
+        first = len(segment_folders) * COMMIT_PASSAGES
+        tokens, offsets = vectors.part(first % real, min(first % real + COMMIT_PASSAGES, real))
         if first >= real:
             tokens += pool[rng.integers(0, len(pool), len(tokens))]
             tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
-        folder = given.work / f"shard{first}"
+        folder = args.work / f"shard{first}"
         write_late(folder, np.arange(first, first + len(offsets) - 1), tokens, offsets)
-        shards.append(folder)
-        tokens_made += len(tokens)
-        print(f"\r{tokens_made:,} tokens written", end="", flush=True)
+        segment_folders.append(folder)
+        tokens_written += len(tokens)
+        print(f"\r{tokens_written:,} tokens written", end="", flush=True)
     started = time.perf_counter()
-    segments = [open_late(shard) for shard in shards]
-    trained = promote(segments, given.work / "index", given)
-    seconds = time.perf_counter() - started
-    peak = peak_mb()
-    queries = list(vectors.queries[: given.queries])
+    segments = [open_late(segment_folder) for segment_folder in segment_folders]
+    train_s = merge_segments(segments, args.work / "index", args)
+    build_s = time.perf_counter() - started
+    build_peak = peak_rss_mib()
+    queries = list(vectors.queries[: args.queries])
     exact = LateSearcher(segments)
     top = [ids for ids, _ in exact.search(queries, K, exhaustive=True)]
-    np.savez(given.out, **{f"top_{len(shards) * SHARD}": np.stack(top)})
-    for shard in shards:
-        shutil.rmtree(shard)
-    return {"build_s": seconds, "train_s": trained, "build_peak_rss_mb": peak}
+    np.savez(args.out, **{f"top_{len(segment_folders) * COMMIT_PASSAGES}": np.stack(top)})
+    for segment_folder in segment_folders:
+        shutil.rmtree(segment_folder)
+    return {"build_s": build_s, "train_s": train_s, "build_peak_rss_mb": build_peak}
 
 
-def kernel_speeds(given: argparse.Namespace) -> dict[str, Any]:
-    """int8 MaxSim of 32 query tokens over passages of 176 tokens, as many as fill 128 MB."""
+def kernel_speeds(args: argparse.Namespace) -> dict[str, Any]:
+    """int8 MaxSim of 32 query tokens over 128 MiB of passages of 176 tokens each."""
     rng = np.random.default_rng(0)
     rows = []
-    for dim in given.dims:
+    for dim in args.dims:
         passages = (128 << 20) // (176 * dim)
         codes = rng.integers(-127, 128, (passages * 176, dim), dtype=np.int8)
         scales = np.full(len(codes), 0.01, np.float32)
@@ -231,43 +246,42 @@ def kernel_speeds(given: argparse.Namespace) -> dict[str, Any]:
         query = rng.integers(-127, 128, (32, dim), dtype=np.int8)
         factors = np.ones(32, np.float32)
         arguments = (codes, scales, offsets, np.arange(passages), query, factors)
-        for threads in given.threads:
+        for threads in args.threads:
             os.environ["RETRIEVAL_THREADS"] = str(threads)
-            speed = len(codes) / _least(lambda a=arguments: kernels.max_sim(*a, np.array([0, 32])))
+            tokens_per_s = len(codes) / _median_seconds(
+                lambda a=arguments: kernels.max_sim(*a, np.array([0, 32]))
+            )
             rows.append(
                 {
                     "name": "max_sim int8",
                     "isa": kernels.isa(),
                     "dim": dim,
                     "threads": threads,
-                    "mtokens_per_s": speed / 1e6,
+                    "mtokens_per_s": tokens_per_s / 1e6,
                 }
             )
     return {"kernels": rows}
 
 
-def _least(call: Any) -> float:
+def _median_seconds(call: Callable[[], object]) -> float:
+    """Median wall seconds of a call, after a warmup."""
     call()
-
-    def times() -> Iterator[float]:
-        for _ in range(15):
-            started = time.perf_counter()
-            call()
-            yield time.perf_counter() - started
-
-    return float(np.median(list(times())))
+    samples = []
+    for _ in range(KERNEL_REPEATS):
+        started = time.perf_counter()
+        call()
+        samples.append(time.perf_counter() - started)
+    return float(np.median(samples))
 
 
-def peak_mb() -> float:
-    """The most memory that this process had resident since it began, or since `forget_peak`."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+def peak_rss_mib() -> float:
+    """Peak resident memory in MiB, since the process started or since `forget_peak`."""
+    peak = peak_rss_mb()
+    return float("nan") if peak is None else peak
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run one stage, and print its result as JSON on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     stages = {
         "build": build,
@@ -287,7 +301,7 @@ def main() -> None:
     parser.add_argument("--regime", choices=("exact", "compressed", "lists"), default="compressed")
     parser.add_argument("--bits", type=int, choices=(2, 4), default=4)
     parser.add_argument("--candidates", type=int)
-    parser.add_argument("--share", type=float, default=1.0, help="of passages that a filter keeps")
+    parser.add_argument("--share", type=float, default=1.0, help="of passages that pass a filter")
     parser.add_argument("--sizes", type=int, nargs="+", default=[])
     parser.add_argument("--dims", type=int, nargs="+", default=[48, 96, 128])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

@@ -1,14 +1,15 @@
-"""The peers' half of the late-interaction benchmark. It runs in the peers' own environment.
+"""The peers' side of the late-interaction benchmark. It runs in the peers' own environment.
 
     python benchmarks/late_peers.py plaid|warp VECTORS --work FOLDER [--out RANKINGS] [--reuse]
     python benchmarks/late_peers.py kernel numkong|maxsim-cpu --dim D
 
-`peers-requirements.txt` makes the environment; nothing of this project is imported here. VECTORS is
-a folder of `late_vectors.py`. The last line of standard output is one JSON object; RANKINGS is an
-`.npz` whose `ids` i64 [q, k] holds the best passages of each query, -1 where there are fewer.
+`peers-requirements.txt` lists the environment's packages; nothing of this project is imported.
+VECTORS is a folder of `late_vectors.py`. The last line of standard output is one JSON object;
+RANKINGS is an `.npz` whose `ids` i64 [q, k] holds the best passages of each query, -1 where it
+has fewer.
 
-Building, searching and changing run in a process each, so that each tells its own peak memory.
-FOLDER keeps the index and `build.json`; `--reuse` searches an index that is there already.
+Building, searching and updating run in a process each, so that each reports its own peak memory.
+FOLDER keeps the index and `build.json`; `--reuse` searches an existing index.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-WARM_UP = 5
+WARMUP = 5
 TOP_K = 10
+BATCH_REPEATS = 5  # as of our engine
 NEW_PASSAGES = 100
 KERNEL_PASSAGES, PASSAGE_TOKENS, QUERY_TOKENS = 3_000, 176, 32
 
@@ -38,8 +40,8 @@ Result = dict[str, Any]
 Ranking = list[tuple[int, float]]
 
 
-class SharedIndex(Protocol):
-    """What the benchmark asks of a peer. Vectors and queries are torch tensors on the CPU."""
+class PeerIndex(Protocol):
+    """What the benchmark needs of a peer. Vectors and queries are torch tensors on the CPU."""
 
     def build(self, passages: list[Any]) -> None:
         """Write an index of `passages`, f16 [n_i, d] each, at the engine's defaults."""
@@ -61,35 +63,35 @@ class SharedIndex(Protocol):
 
 
 class _Plaid:
-    """fast-plaid. Its own defaults where the command line says nothing."""
+    """fast-plaid, with its own defaults where the command line sets nothing."""
 
     distribution = "fast-plaid"
 
-    def __init__(self, index: Path, given: argparse.Namespace) -> None:
+    def __init__(self, index: Path, args: argparse.Namespace) -> None:
         module = importlib.import_module("fast_plaid.search")
-        self.given = given
-        self.chosen = {"n_ivf_probe": given.nprobe or 8, "n_full_scores": given.full_scores or 4096}
+        self.args = args
+        self.chosen = {"n_ivf_probe": args.nprobe or 8, "n_full_scores": args.full_scores or 4096}
         self.engine: Any = module.FastPlaid(index=str(index), device="cpu")
 
     def build(self, passages: list[Any]) -> None:
-        if self.given.float32_products:
-            half_products_in_float32()
+        if self.args.float32_products:
+            multiply_half_in_float32()
         self.engine.create(
-            passages, nbits=self.given.bits, n_samples_kmeans=self.given.kmeans_passages
+            passages, nbits=self.args.bits, n_samples_kmeans=self.args.kmeans_passages
         )
 
     def load(self) -> None:
         """Nothing to do: the constructor opened it."""
 
     def settings(self, queries: Any) -> Result:
-        return self.chosen | {"batch_processes": self.given.threads or "engine's default"}
+        return self.chosen | {"batch_processes": self.args.threads or "engine's default"}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
         found: list[Ranking] = self.engine.search(
             queries,
             top_k=TOP_K,
             show_progress=False,
-            n_processes=self.given.threads if batch else None,
+            n_processes=self.args.threads if batch else None,
             **self.chosen,
         )
         return found
@@ -102,30 +104,30 @@ class _Plaid:
 
 
 class _Warp:
-    """xtr-warp-rs. It derives its settings from the index where the command line says nothing."""
+    """xtr-warp-rs. It derives settings from the index where the command line sets nothing."""
 
     distribution = "xtr-warp-rs"
 
-    def __init__(self, index: Path, given: argparse.Namespace) -> None:
-        self.given = given
-        self.asked = {
-            "nprobe": given.nprobe,
-            "bound": given.bound,
-            "t_prime": given.t_prime,
-            "max_candidates": given.max_candidates,
-            "centroid_score_threshold": given.centroid_threshold,
+    def __init__(self, index: Path, args: argparse.Namespace) -> None:
+        self.args = args
+        self.requested = {
+            "nprobe": args.nprobe,
+            "bound": args.bound,
+            "t_prime": args.t_prime,
+            "max_candidates": args.max_candidates,
+            "centroid_score_threshold": args.centroid_threshold,
         }
         # Its default is one thread, for one query and for a batch; a batch gets every core here.
-        self.threads: int = given.threads or 1
-        self.batch_threads: int = given.threads or os.cpu_count() or 1
+        self.threads: int = args.threads or 1
+        self.batch_threads: int = args.threads or os.cpu_count() or 1
         self.engine: Any = importlib.import_module("xtr_warp").XTRWarp(str(index), device="cpu")
 
     def build(self, passages: list[Any]) -> None:
         self.engine.create(
             passages,
             device="cpu",
-            nbits=self.given.bits,
-            n_samples_kmeans=self.given.kmeans_passages,
+            nbits=self.args.bits,
+            n_samples_kmeans=self.args.kmeans_passages,
             show_progress=False,
         )
 
@@ -143,8 +145,8 @@ class _Warp:
             "max_candidates": candidates,
             "centroid_score_threshold": threshold,
         }
-        asked = {name: value for name, value in self.asked.items() if value is not None}
-        return derived | asked | {"threads": self.threads, "batch_threads": self.batch_threads}
+        requested = {name: value for name, value in self.requested.items() if value is not None}
+        return derived | requested | {"threads": self.threads, "batch_threads": self.batch_threads}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
         found: list[Ranking] = self.engine.search(
@@ -152,7 +154,7 @@ class _Warp:
             top_k=TOP_K,
             num_threads=self.batch_threads if batch else self.threads,
             show_progress=False,
-            **self.asked,
+            **self.requested,
         )
         return found
 
@@ -163,18 +165,18 @@ class _Warp:
         self.engine.delete([passage])
 
 
-# Overrides of torch's functions, each of which holds for as long as its object lives.
+# Overrides of torch's operators, each in effect as long as its object lives.
 OVERRIDES: list[Any] = []
 
 ENGINES: dict[str, type[_Plaid] | type[_Warp]] = {"plaid": _Plaid, "warp": _Warp}
 
 
-def half_products_in_float32() -> None:
+def multiply_half_in_float32() -> None:
     """Have torch multiply f16 matrices on the CPU in f32 and round, for the rest of this process.
 
-    Without AVX512-FP16 torch has no fast f16 product, and on such a machine fast-plaid's build
-    spends most of its time there. The index comes out the same to the bit; only its build time is
-    no longer the engine's own, so that `build.json` says that this was asked for.
+    Without AVX512-FP16 torch has no fast f16 product, and fast-plaid's build spends most of its
+    time there. The index is the same to the bit, but its build time is no longer the engine's own,
+    which `build.json` records.
     """
     torch = importlib.import_module("torch")
     nothing = torch.zeros(())
@@ -189,7 +191,7 @@ def half_products_in_float32() -> None:
 
 
 def passage_vectors(vectors: Path, first: int, stop: int) -> list[Any]:
-    """Passages `first` to `stop` as views, f16 [n_i, d], of the mapped file: nothing is copied."""
+    """Passages `first` to `stop` as views of the mapped file, f16 [n_i, d] each, without a copy."""
     torch = importlib.import_module("torch")
     # Mapped copy-on-write, as torch warns of memory that it may not write.
     tokens = torch.from_numpy(np.load(vectors / "tokens.npy", mmap_mode="c"))
@@ -197,16 +199,16 @@ def passage_vectors(vectors: Path, first: int, stop: int) -> list[Any]:
     return [tokens[offsets[i] : offsets[i + 1]] for i in range(first, stop)]
 
 
-def passage_count(vectors: Path, asked: int | None) -> int:
-    """How many passages to index: all, or as many as asked for."""
-    held = len(np.load(vectors / "offsets.npy", mmap_mode="r")) - 1
-    if asked is not None and asked > held:
-        raise SystemExit(f"{vectors} holds {held:,} passages, {asked:,} were asked for")
-    return asked or held
+def passage_count(vectors: Path, requested: int | None) -> int:
+    """How many passages to index: all, or as many as requested."""
+    available = len(np.load(vectors / "offsets.npy", mmap_mode="r")) - 1
+    if requested is not None and requested > available:
+        raise SystemExit(f"{vectors} holds {available:,} passages, {requested:,} were asked for")
+    return requested or available
 
 
-def memory_mb(field: str = "VmHWM") -> float:
-    """The most memory this process has had resident, in MB (or another field of its status)."""
+def peak_rss_mib(field: str = "VmHWM") -> float:
+    """Peak resident memory of this process in MiB, or another field of its status."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return round(int(line.split()[1]) / 1024, 1)
@@ -214,36 +216,36 @@ def memory_mb(field: str = "VmHWM") -> float:
 
 
 def cpu_seconds() -> float:
-    """User and system seconds of this process and of those it waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    """User and system seconds of this process and of the children that it waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def folder_bytes(folder: Path) -> int:
-    """The size of every file under a folder."""
+    """Total size of the files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def seconds(work: Callable[[], object]) -> float:
+def time_call(work: Callable[[], object]) -> float:
     """Wall seconds of one call."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def build(given: argparse.Namespace) -> Result:
-    """Build FOLDER/index and write FOLDER/build.json once it is whole."""
-    kind = ENGINES[given.what]
-    index, record = given.work / "index", given.work / "build.json"
+def build(args: argparse.Namespace) -> Result:
+    """Build FOLDER/index, and write FOLDER/build.json once it is complete."""
+    kind = ENGINES[args.what]
+    index, record = args.work / "index", args.work / "build.json"
     record.unlink(missing_ok=True)
     shutil.rmtree(index, ignore_errors=True)
-    given.work.mkdir(parents=True, exist_ok=True)
-    count = passage_count(given.vectors, given.passages)
-    passages = passage_vectors(given.vectors, 0, count)
+    args.work.mkdir(parents=True, exist_ok=True)
+    count = passage_count(args.vectors, args.passages)
+    passages = passage_vectors(args.vectors, 0, count)
     tokens, dim = sum(len(passage) for passage in passages), passages[0].shape[1]
-    engine: SharedIndex = kind(index, given)
-    cpu = cpu_seconds()
-    took = seconds(lambda: engine.build(passages))
+    engine: PeerIndex = kind(index, args)
+    cpu_before = cpu_seconds()
+    build_s = time_call(lambda: engine.build(passages))
     size = folder_bytes(index)
     result = {
         "engine": kind.distribution,
@@ -251,120 +253,122 @@ def build(given: argparse.Namespace) -> Result:
         "passages": count,
         "tokens": tokens,
         "dim": dim,
-        "bits": given.bits,
-        "build_s": round(took, 2),
-        "build_cpu_s": round(cpu_seconds() - cpu, 2),
-        "build_peak_rss_mb": memory_mb(),
+        "bits": args.bits,
+        "build_s": round(build_s, 2),
+        "build_cpu_s": round(cpu_seconds() - cpu_before, 2),
+        "build_peak_rss_mb": peak_rss_mib(),
         "bytes_on_disk": size,
         "bytes_per_token": round(size / tokens, 2),
         "build_settings": {
-            "kmeans_passages": given.kmeans_passages or "engine's default",
-            "float32_products": given.float32_products,
+            "kmeans_passages": args.kmeans_passages or "engine's default",
+            "float32_products": args.float32_products,
         },
     }
     record.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
-def built(given: argparse.Namespace) -> Result:
-    """What build.json says of the index in FOLDER, held to what the command line asks for."""
-    record = given.work / "build.json"
+def read_build(args: argparse.Namespace) -> Result:
+    """FOLDER/build.json, checked against the command line."""
+    record = args.work / "build.json"
     if not record.exists():
         raise SystemExit(f"{record} is missing: no finished index there; leave out --reuse")
     result: Result = json.loads(record.read_text())
-    asked = {"passages": passage_count(given.vectors, given.passages), "bits": given.bits}
-    for name, value in asked.items():
+    requested = {"passages": passage_count(args.vectors, args.passages), "bits": args.bits}
+    for name, value in requested.items():
         if result[name] != value:
-            raise SystemExit(f"{given.work} has {name} {result[name]}, {value} was asked for")
+            raise SystemExit(f"{args.work} has {name} {result[name]}, {value} was asked for")
     return result
 
 
-def search(given: argparse.Namespace) -> Result:
-    """Search the index one query at a time, then all in one call."""
+def search(args: argparse.Namespace) -> Result:
+    """Time the queries one at a time, then all of them in one call."""
     torch = importlib.import_module("torch")
-    built(given)
-    queries = torch.from_numpy(np.load(given.vectors / "queries.npy")[: given.queries])
+    read_build(args)
+    queries = torch.from_numpy(np.load(args.vectors / "queries.npy")[: args.queries])
     started = time.perf_counter()
-    engine: SharedIndex = ENGINES[given.what](given.work / "index", given)
+    engine: PeerIndex = ENGINES[args.what](args.work / "index", args)
     engine.load()
     load_s = time.perf_counter() - started
-    for i in range(min(WARM_UP, len(queries))):
+    for i in range(min(WARMUP, len(queries))):
         engine.search(queries[i : i + 1], batch=False)
     ids = np.full((len(queries), TOP_K), -1, np.int64)
-    took = np.empty(len(queries))
+    latencies_s = np.empty(len(queries))
     for i in range(len(queries)):
         started = time.perf_counter()
         ranking = engine.search(queries[i : i + 1], batch=False)[0]
-        took[i] = time.perf_counter() - started
+        latencies_s[i] = time.perf_counter() - started
         ids[i, : len(ranking)] = [passage for passage, _ in ranking]
-    batch_s = seconds(lambda: engine.search(queries, batch=True))
-    if given.out is not None:
-        np.savez(given.out, ids=ids)
+    batches_s = [
+        time_call(lambda: engine.search(queries, batch=True)) for _ in range(BATCH_REPEATS)
+    ]
+    if args.out is not None:
+        np.savez(args.out, ids=ids)
     return {
         "load_s": round(load_s, 2),
         "queries": len(queries),
-        "p50_ms": round(float(np.percentile(took, 50)) * 1e3, 2),
-        "p95_ms": round(float(np.percentile(took, 95)) * 1e3, 2),
-        "qps": round(len(queries) / batch_s, 2),
-        "peak_rss_mb": memory_mb(),
+        "p50_ms": round(float(np.percentile(latencies_s, 50)) * 1e3, 2),
+        "p95_ms": round(float(np.percentile(latencies_s, 95)) * 1e3, 2),
+        "qps": round(len(queries) / float(np.median(batches_s)), 2),
+        "peak_rss_mb": peak_rss_mib(),
         "settings": engine.settings(queries),
     }
 
 
-def change(given: argparse.Namespace) -> Result:
-    """Add passages to a copy of the index, then delete one: seconds until both are searchable."""
+def change(args: argparse.Namespace) -> Result:
+    """Add passages to a copy of the index, then delete one: seconds until both take effect."""
     torch = importlib.import_module("torch")
-    count = built(given)["passages"]
-    held = passage_count(given.vectors, None)
+    count = read_build(args)["passages"]
+    available = passage_count(args.vectors, None)
     # Passages that the index lacks, or, where it has them all, its last ones once more.
-    first = min(count, held - given.add)
+    first = min(count, available - args.add)
     passages = [
-        passage.clone() for passage in passage_vectors(given.vectors, first, first + given.add)
+        passage.clone() for passage in passage_vectors(args.vectors, first, first + args.add)
     ]
-    query = torch.from_numpy(np.load(given.vectors / "queries.npy")[:1])
-    copy = given.work / "changed"
+    query = torch.from_numpy(np.load(args.vectors / "queries.npy")[:1])
+    copy = args.work / "changed"
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(given.work / "index", copy)
+    shutil.copytree(args.work / "index", copy)
     try:
-        engine: SharedIndex = ENGINES[given.what](copy, given)
+        engine: PeerIndex = ENGINES[args.what](copy, args)
         engine.load()
         best = engine.search(query, batch=False)[0][0][0]
-        add_s = seconds(lambda: engine.add(passages))
-        delete_s = seconds(lambda: engine.delete(best))
+        add_s = time_call(lambda: engine.add(passages))
+        delete_s = time_call(lambda: engine.delete(best))
     finally:
         shutil.rmtree(copy)
     return {
         "added": len(passages),
         "add_s": round(add_s, 3),
         "delete_one_ms": round(delete_s * 1e3, 2),
-        "change_peak_rss_mb": memory_mb(),
+        "change_peak_rss_mb": peak_rss_mib(),
     }
 
 
 STAGES = {"build": build, "search": search, "change": change}
 
 
-def staged(given: argparse.Namespace, arguments: Sequence[str]) -> Result:
-    """Run the stages that the command line asks for, a process each, into one result."""
-    if given.stage is not None:
-        return STAGES[given.stage](given)
-    stages = [] if given.reuse else ["build"]
-    stages += ["search"] + (["change"] if given.add else [])
-    results = [built(given)] if given.reuse else []
+def run_stages(args: argparse.Namespace, arguments: Sequence[str]) -> Result:
+    """Run the chosen stages, each in a process of its own, and merge their results."""
+    if args.stage is not None:
+        return STAGES[args.stage](args)
+    stages = [] if args.reuse else ["build"]
+    stages += ["search"] + (["change"] if args.add else [])
+    results = [read_build(args)] if args.reuse else []
     for stage in stages:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, __file__, *arguments, "--stage", stage],
             stdout=subprocess.PIPE,
             text=True,
         )
-        if done.returncode:
-            raise SystemExit(f"{given.what}: {stage} ended with status {done.returncode}")
-        results.append(json.loads(done.stdout.splitlines()[-1]))
+        if completed.returncode:
+            raise SystemExit(f"{args.what}: {stage} ended with status {completed.returncode}")
+        results.append(json.loads(completed.stdout.splitlines()[-1]))
     return {name: value for result in results for name, value in result.items()}
 
 
 def unit_vectors(rng: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Random vectors of length one, f32."""
+    """Random unit vectors, f32 of the given shape."""
     vectors = rng.standard_normal(shape, dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors
@@ -405,50 +409,50 @@ def maxsim_cpu_calls(
 
 
 def numkong_isa() -> str:
-    """The newest x86 kernels that numkong finds the processor fit for."""
-    found = importlib.import_module("numkong").get_capabilities()
+    """The newest x86 kernels of numkong that the processor supports."""
+    capabilities = importlib.import_module("numkong").get_capabilities()
     newest_last = ("serial", "neon", "haswell", "skylake", "icelake", "genoa", "sapphire", "turin")
-    return [name for name in newest_last if found.get(name)][-1]
+    return [name for name in newest_last if capabilities.get(name)][-1]
 
 
 KERNELS = {
     "numkong": (numkong_calls, numkong_isa),
-    # Its own account: AVX2, and no use of AVX-512.
+    # By its own documentation: AVX2, without AVX-512.
     "maxsim-cpu": (maxsim_cpu_calls, lambda: "avx2"),
 }
 
 
-def kernel(given: argparse.Namespace) -> Result:
-    """Million passage tokens a second of one thread, for the type that is the fastest there."""
-    # Thread pools read this when they start, and nothing that has one is imported yet.
+def kernel(args: argparse.Namespace) -> Result:
+    """Million passage tokens per second on one thread, for the fastest data type."""
+    # Thread pools read this when they start; no library with one is imported yet.
     os.environ.update({"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
-    make_calls, isa = KERNELS[given.library]
+    make_calls, isa = KERNELS[args.library]
     rng = np.random.default_rng(0)
-    query = unit_vectors(rng, QUERY_TOKENS, given.dim)
-    passages = unit_vectors(rng, KERNEL_PASSAGES, PASSAGE_TOKENS, given.dim)
+    query = unit_vectors(rng, QUERY_TOKENS, args.dim)
+    passages = unit_vectors(rng, KERNEL_PASSAGES, PASSAGE_TOKENS, args.dim)
     exact = np.array([(query @ passage.T).max(1).sum() for passage in passages[:20]])
     rates = {}
     for name, call in make_calls(query, passages).items():
-        # numkong finds the best token by int8, so that random vectors cost it a few percent.
+        # numkong finds the best token in int8, which costs random vectors a few percent.
         if not np.allclose(call()[:20], exact, rtol=0.1):
-            raise SystemExit(f"{given.library}, {name}: its scores are not MaxSim")
-        took = float(np.median([seconds(call) for _ in range(given.repeats)]))
-        rates[name] = round(KERNEL_PASSAGES * PASSAGE_TOKENS / took / 1e6, 2)
+            raise SystemExit(f"{args.library}, {name}: its scores are not MaxSim")
+        median_s = float(np.median([time_call(call) for _ in range(args.repeats)]))
+        rates[name] = round(KERNEL_PASSAGES * PASSAGE_TOKENS / median_s / 1e6, 2)
     fastest = max(rates, key=lambda name: rates[name])
     return {
-        "name": given.library,
-        "version": importlib.metadata.version(given.library),
+        "name": args.library,
+        "version": importlib.metadata.version(args.library),
         "isa": isa(),
         "dtype": fastest.partition(",")[0],
-        "dim": given.dim,
+        "dim": args.dim,
         "threads": 1,
         "mtokens_per_s": rates[fastest],
         "all": rates,
     }
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command-line parser."""
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = top.add_subparsers(dest="what", required=True)
     for name in ENGINES:
@@ -488,10 +492,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Print one JSON object on the last line."""
+    """Run what the command line asks for, and print one JSON object on the last line."""
     arguments = sys.argv[1:]
-    args = parser().parse_args(arguments)
-    result = kernel(args) if args.what == "kernel" else staged(args, arguments)
+    args = make_parser().parse_args(arguments)
+    result = kernel(args) if args.what == "kernel" else run_stages(args, arguments)
     print(json.dumps(result))
 
 

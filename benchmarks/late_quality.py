@@ -1,10 +1,10 @@
-"""What each regime of late interaction costs in quality: nDCG@10 and recall next to exact floats.
+"""What each regime of late interaction costs in quality: nDCG@10, and recall of exact float search.
 
     python benchmarks/late_quality.py COLLECTION --work FOLDER --out FILE.json
 
-COLLECTION is a folder in BEIR's format. Passages of 230 tokens, titles before them, by the
-embedded model; a document scores as its best passage. `float` is MaxSim in float32 over the
-vectors as the encoder returned them; pooled rows are token pooling by that factor, exact.
+COLLECTION is a folder in BEIR's format. Passages of 230 tokens, preceded by their titles, are
+encoded by the embedded model; a document scores as its best passage. `float` is MaxSim in float32
+over the encoder's vectors; pooled rows are exact, after pooling tokens by that factor.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ Top = list[tuple[NDArray[np.int64], Vectors]]
 
 
 def exact_floats(tokens: Vectors, offsets: NDArray[np.int64], queries: Sequence[Vectors]) -> Top:
-    """The DEPTH best passages for each query by MaxSim in float32."""
-    best = []
+    """The DEPTH best passages of each query by MaxSim in float32: ids and scores."""
+    rankings = []
     for query in queries:
         scores = np.empty(len(offsets) - 1, np.float32)
         for first in range(0, len(scores), 500):
             bounds = offsets[first : first + 501]
-            peaks = np.maximum.reduceat(
+            maxima = np.maximum.reduceat(
                 tokens[bounds[0] : bounds[-1]] @ query.T, bounds[:-1] - bounds[0], axis=0
             )
-            scores[first : first + 500] = peaks.sum(axis=1)
+            scores[first : first + 500] = maxima.sum(axis=1)
         order = np.argsort(-scores)[:DEPTH]
-        best.append((order, scores[order]))
-    return best
+        rankings.append((order, scores[order]))
+    return rankings
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Index the collection in every regime, and measure each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collection", type=Path)
     parser.add_argument("--work", type=Path, required=True)
@@ -77,19 +77,19 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     truth = exact_floats(tokens, offsets, queries)
 
-    def judge(name: str, found: Top, size: float) -> None:
+    def add_row(name: str, found: Top, size: float) -> None:
         run: dict[str, dict[str, float]] = {}
         for query, (ids, scores) in zip(data.queries, found, strict=True):
             best: dict[str, float] = {}
             for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
                 best.setdefault(owners[number], score)
             run[query] = best
-        kept = [
+        recalls = [
             len(set(a[:10].tolist()) & set(b[:10].tolist())) / 10
             for (a, _), (b, _) in zip(truth, found, strict=True)
         ]
         rows.append(
-            {"name": name, "bytes_per_token": size, "recall_at_10": float(np.mean(kept))}
+            {"name": name, "bytes_per_token": size, "recall_at_10": float(np.mean(recalls))}
             | means(data.qrels, run, ("nDCG@10",))
         )
         print(rows[-1], flush=True)
@@ -98,9 +98,9 @@ def main() -> None:
         folder = args.work / name.replace(" ", "-")
         write(folder)
         size = sum(file.stat().st_size for file in folder.iterdir()) / len(tokens)
-        judge(name, LateSearcher([open_late(folder)]).search(queries, DEPTH), size)
+        add_row(name, LateSearcher([open_late(folder)]).search(queries, DEPTH), size)
 
-    judge("float", truth, 4.0 * tokens.shape[1])
+    add_row("float", truth, 4.0 * tokens.shape[1])
     store("exact", lambda folder: write_late(folder, numbers, tokens, offsets))
     exact = open_late(args.work / "exact")
     for bits in (4, 2):

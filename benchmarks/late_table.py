@@ -1,4 +1,4 @@
-"""Write the results of the late-interaction benchmarks into the docs, between two markers.
+"""Writes the results of the late-interaction benchmarks between two markers of the documentation.
 
     python benchmarks/late_table.py benchmarks/results docs/benchmarks.md
 
@@ -19,23 +19,29 @@ BEGIN, END = "<!-- late: begin -->", "<!-- late: end -->"
 
 
 def main() -> None:
-    """Replace what stands between the markers."""
+    """Replace the text between the markers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("page", type=Path)
     args = parser.parse_args()
-    speed = json.loads((args.results / "late_interaction.json").read_text())
-    quality = json.loads((args.results / "late_quality.json").read_text())
+    speed_result = json.loads((args.results / "late_interaction.json").read_text())
+    quality_result = json.loads((args.results / "late_quality.json").read_text())
     before, _, rest = args.page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = "\n".join(
-        [engines(speed), filters(speed), changes(speed), kernels(speed), regimes(quality)]
+        [
+            engines(speed_result),
+            filters(speed_result),
+            changes(speed_result),
+            kernels(speed_result),
+            regimes(quality_result),
+        ]
     )
-    args.page.write_text(f"{before}{BEGIN}\n\n{tables}\n{provenance(speed)}\n\n{END}{after}")
+    args.page.write_text(f"{before}{BEGIN}\n\n{tables}\n{provenance(speed_result)}\n\n{END}{after}")
 
 
 def engines(result: Mapping[str, Any]) -> str:
-    """Every engine and regime, by size."""
+    """The table of every engine and regime by size."""
     head = [
         "engine", "regime", "passages", "Mtokens", "bits", "build s", "p50 ms", "p95 ms",
         "queries/s", "recall@10", "bytes/token", "RSS MB",
@@ -44,7 +50,7 @@ def engines(result: Mapping[str, Any]) -> str:
     body = [
         [
             row["engine"],
-            ", ".join(filter(None, [row["regime"], _unlike(row)])),
+            ", ".join(filter(None, [row["regime"], _text_kind(row)])),
             f"{row['passages']:,}",
             f"{row['tokens'] / 1e6:.1f}",
             str(row["bits"]),
@@ -61,18 +67,18 @@ def engines(result: Mapping[str, Any]) -> str:
     return markdown_table([head, ["---"] * len(head), *body])
 
 
-def _unlike(row: Mapping[str, Any]) -> str:
-    """What sets a row's passages apart from whole ones of real text, or nothing."""
+def _text_kind(row: Mapping[str, Any]) -> str:
+    """How a row's passages differ from whole passages of real text; empty if they do not."""
     text: str = row["text"]
     return text if text == "synthetic" else text.partition(", ")[2]
 
 
 def filters(result: Mapping[str, Any]) -> str:
-    """What a filter saves."""
-    plain = {
+    """The table of filtered searches."""
+    unfiltered = {
         (row["regime"], row["passages"]): row
         for row in result["rows"]
-        if row["bits"] != 2 and not _unlike(row)
+        if row["bits"] != 2 and not _text_kind(row)
     }
     body = [
         [
@@ -80,7 +86,7 @@ def filters(result: Mapping[str, Any]) -> str:
             f"{row['passages']:,}",
             f"{row['kept']:.0%}",
             f"{row['p50_ms']:.2f}",
-            f"{plain[row['regime'], row['passages']]['p50_ms']:.2f}",
+            f"{unfiltered[row['regime'], row['passages']]['p50_ms']:.2f}",
         ]
         for row in result.get("filters", [])
     ]
@@ -89,7 +95,7 @@ def filters(result: Mapping[str, Any]) -> str:
 
 
 def changes(result: Mapping[str, Any]) -> str:
-    """Adding and deleting in a whole index."""
+    """The table of adding to and deleting from a whole index."""
     rows = result.get("changes", [])
     if not rows:
         return ""
@@ -102,16 +108,16 @@ def changes(result: Mapping[str, Any]) -> str:
 
 
 def kernels(result: Mapping[str, Any]) -> str:
-    """The bare kernels, million passage tokens a second for 32 query tokens."""
+    """The table of the bare kernels, in million passage tokens per second for 32 query tokens."""
     rows = result["kernels"]
     dims = sorted({row["dim"] for row in rows})
     names = dict.fromkeys((row["name"], row["isa"], row["threads"]) for row in rows)
-    found = {
+    rates = {
         (row["name"], row["isa"], row["threads"], row["dim"]): f"{row['mtokens_per_s']:.1f}"
         for row in rows
     }
     body = [
-        [f"{name}, {isa}", str(threads), *(found.get((name, isa, threads, d), "") for d in dims)]
+        [f"{name}, {isa}", str(threads), *(rates.get((name, isa, threads, d), "") for d in dims)]
         for name, isa, threads in names
     ]
     head = ["kernel, Mtokens/s", "threads", *(f"d = {dim}" for dim in dims)]
@@ -119,7 +125,7 @@ def kernels(result: Mapping[str, Any]) -> str:
 
 
 def regimes(result: Mapping[str, Any]) -> str:
-    """What each regime costs in quality."""
+    """The table of what each regime costs in quality."""
     body = [
         [
             row["name"],

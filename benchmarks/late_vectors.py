@@ -1,10 +1,10 @@
-"""Token vectors of real text for the late-interaction benchmark, made with the embedded model.
+"""Token vectors of real text for the late-interaction benchmark, made by the embedded model.
 
     python benchmarks/late_vectors.py OUT SOURCE... [--passages N] [--whole TOKENS]
 
 A SOURCE is a folder in BEIR's format or a `.jsonl.gz` of {"_id", "text"}. OUT gets `tokens.npy`
-f16 [T, d], `offsets.npy` i64 [n + 1], `queries.npy` f32 [q, 32, d] and, for one BEIR folder,
-`ids.json`. The queries are the folders' own, joined until they fill 32 tokens.
+f16 [T, d], `offsets.npy` i64 [n + 1], `queries.npy` f32 [q, 32, d] and, for a single BEIR folder,
+`ids.json`. Each query is several of the folders' queries, joined to fill 32 tokens.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from retrieval.types import Document, Encoder
 QUERY_TOKENS = 32
 
 
-def documents(source: Path) -> Iterator[Document]:
-    """The documents of a BEIR folder or a file of JSON lines."""
+def read_documents(source: Path) -> Iterator[Document]:
+    """The documents of a BEIR folder or of a file of JSON lines."""
     file = source / "corpus.jsonl" if source.is_dir() else source
     with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
         for line in lines:
@@ -37,9 +37,9 @@ def documents(source: Path) -> Iterator[Document]:
             yield Document(str(row["_id"]), row["text"], row.get("title") or "")
 
 
-def passages(source: Path, encoder: Encoder, whole: int | None) -> Iterator[str]:
-    """What is encoded: passages of at most 256 tokens, or each document cut at `whole`."""
-    for document in documents(source):
+def passage_texts(source: Path, encoder: Encoder, whole: int | None) -> Iterator[str]:
+    """The texts to encode: passages of at most 256 tokens, or documents cut at `whole` tokens."""
+    for document in read_documents(source):
         if whole is not None:
             text = f"{document.title}\n{document.text}".strip()
             spans = encoder.token_spans(text)
@@ -50,7 +50,7 @@ def passages(source: Path, encoder: Encoder, whole: int | None) -> Iterator[str]
 
 
 def query_texts(sources: list[Path], count: int) -> list[str]:
-    """Real queries, several to a text, in an order that does not depend on the machine."""
+    """Texts of several real queries each, drawn with a fixed seed."""
     texts = [
         json.loads(line)["text"]
         for source in sources
@@ -62,7 +62,7 @@ def query_texts(sources: list[Path], count: int) -> list[str]:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Encode queries and passages, and write their vectors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("sources", type=Path, nargs="+")
@@ -74,15 +74,15 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder()
-    vectors = np.stack(
+    query_vectors = np.stack(
         [
             encoder.encode_queries([text]).tokens[:QUERY_TOKENS]
             for text in query_texts(args.sources, args.queries)
         ]
     )
-    np.save(args.out / "queries.npy", vectors)
+    np.save(args.out / "queries.npy", query_vectors)
     if len(args.sources) == 1 and args.sources[0].is_dir():
-        ids = [document.id for document in documents(args.sources[0])]
+        ids = [document.id for document in read_documents(args.sources[0])]
         (args.out / "ids.json").write_text(json.dumps(ids))
 
     lengths: list[int] = []
@@ -90,23 +90,25 @@ def main() -> None:
     with (args.out / "tokens.raw").open("wb") as file:
 
         def texts() -> Iterator[str]:
-            made = 0
+            count = 0
             for source in args.sources:
-                for text in passages(source, encoder, args.whole):
-                    if made == args.passages:
+                for text in passage_texts(source, encoder, args.whole):
+                    if count == args.passages:
                         return
-                    made += 1
+                    count += 1
                     yield text
 
-        for run in batched(texts(), 1_024):
-            embeddings = encoder.encode_documents(run)
+        for batch in batched(texts(), 1_024):
+            embeddings = encoder.encode_documents(batch)
             file.write(embeddings.tokens.astype(np.float16).tobytes())
             lengths += np.diff(embeddings.offsets).tolist()
-            took = time.monotonic() - started
-            print(f"\r{len(lengths):,} passages, {sum(lengths) / took:,.0f} tokens/s", end="")
+            elapsed = time.monotonic() - started
+            print(f"\r{len(lengths):,} passages, {sum(lengths) / elapsed:,.0f} tokens/s", end="")
     print()
     offsets = offsets_of(lengths)
-    raw = np.memmap(args.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], vectors.shape[2]))
+    raw = np.memmap(
+        args.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], query_vectors.shape[2])
+    )
     np.save(args.out / "tokens.npy", raw)
     (args.out / "tokens.raw").unlink()
     np.save(args.out / "offsets.npy", offsets)

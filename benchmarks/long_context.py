@@ -1,19 +1,19 @@
-"""Passages read with their context, with their neighbours, and with both: nDCG@10, and time.
+"""Passages encoded with their context, with their neighbours, and with both: nDCG@10, and CPU time.
 
     python benchmarks/long_context.py COLLECTION... --work FOLDER --out FILE.json
 
-A COLLECTION is a folder in BEIR's format, or `headings`, a made handbook whose sections have the
-same text but for a number. Each is indexed in these ways (`--ways`):
+A COLLECTION is a folder in BEIR's format, or `headings`, a generated handbook whose sections have
+the same text but for a number. Each is indexed in these ways (`--ways`):
 
-    alone      a passage is read by itself
-    context    its context in front: title, headings (what an index does)
-    spans      passages are read together, without contexts
-    both       passages are read together, each with its context in front (`long_context`)
+    alone      a passage is encoded by itself
+    context    preceded by its context: title, headings (as an index does it)
+    spans      passages are encoded together, without contexts
+    both       passages are encoded together, each preceded by its context (`long_context`)
 
-and, where passages are read together, in stretches of several lengths (`--tokens`). The lexical
-index is the same in all of them. `FOLDER.sections` with ids like `TALE#3` is searched as whole
-tales, with the titles of `FOLDER` beside it, and judged by section. Time is that of all processors
-in use, and is to be compared within one run only.
+and, where passages are encoded together, in stretches of several lengths (`--tokens`). The lexical
+index is the same in all ways. `FOLDER.sections` with ids like `TALE#3` is searched as whole tales,
+with the titles of the collection beside it, and judged by section. Time is CPU time of all threads,
+comparable within one run only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from retrieval.types import RETRIEVERS, Encoder, Hit, LateOptions, Retriever
 
 DEPTH = 10
 WAYS = ("alone", "context", "spans", "both")
-TOGETHER = ("spans", "both")
+JOINT_WAYS = ("spans", "both")
 EXACT = LateOptions(exact_passages=10**9, list_passages=10**9)
 SECTION = "#"
 
@@ -68,7 +68,8 @@ class Sections:
     """A collection of documents that are judged by their parts.
 
     Attributes:
-        starts: for each document, where its parts begin, and their ids.
+        dataset: documents, queries and qrels.
+        starts: by document, where its parts begin, and their ids; empty if documents are judged.
     """
 
     dataset: Dataset
@@ -76,7 +77,7 @@ class Sections:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Measure every collection and way, and write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="+")
     parser.add_argument("--documents", type=int, default=3000, help="of a collection, at most")
@@ -87,98 +88,104 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     encoder = load_encoder()
-    found = json.loads(args.out.read_text()) if args.out.exists() else {"rows": []}
-    found |= environment(["numpy", "onnxruntime", "tokenizers"])
+    result = json.loads(args.out.read_text()) if args.out.exists() else {"rows": []}
+    result |= environment(["numpy", "onnxruntime", "tokenizers"])
     for source in args.collections:
-        collection = read(source, args.documents, args.queries)
+        collection = read_collection(source, args.documents, args.queries)
         for way in args.ways:
-            for most in args.tokens if way in TOGETHER else [None]:
-                row = measured(collection, encoder, way, most, args.work)
-                found["rows"].append(row)
-                write_json(args.out, found)
+            for stretch_tokens in args.tokens if way in JOINT_WAYS else [None]:
+                row = measure_way(collection, encoder, way, stretch_tokens, args.work)
+                result["rows"].append(row)
+                write_json(args.out, result)
                 print(json.dumps(row), flush=True)
 
 
-def read(source: str, documents: int, queries: int) -> Sections:
-    """A collection with all documents that are asked for and others up to so many."""
+def read_collection(source: str, documents: int, queries: int) -> Sections:
+    """A collection with all relevant documents, and others up to so many in all."""
     if source == "headings":
         return handbook()
     folder, by_section = Path(source.removesuffix(".sections")), source.endswith(".sections")
     whole = load_beir(folder, max_queries=None)
-    asked = sorted(whole.queries)
-    random.Random(0).shuffle(asked)
-    asked = sorted(asked[:queries])
-    qrels = {query: whole.qrels[query] for query in asked}
+    chosen = sorted(whole.queries)
+    random.Random(0).shuffle(chosen)
+    chosen = sorted(chosen[:queries])
+    qrels = {query: whole.qrels[query] for query in chosen}
     dataset = Dataset(
-        whole.name, whole.documents, {query: whole.queries[query] for query in asked}, qrels
+        whole.name, whole.documents, {query: whole.queries[query] for query in chosen}, qrels
     )
     starts: dict[str, list[tuple[int, str]]] = {}
     if by_section:
-        dataset, starts = joined(dataset, folder)
-    needed = {part.split(SECTION)[0] if starts else part for own in qrels.values() for part in own}
-    others = [document for document in dataset.documents if document.id not in needed]
+        dataset, starts = join_sections(dataset, folder)
+    relevant_ids = {
+        part.split(SECTION)[0] if starts else part for judged in qrels.values() for part in judged
+    }
+    others = [document for document in dataset.documents if document.id not in relevant_ids]
     random.Random(0).shuffle(others)
-    wanted = [document for document in dataset.documents if document.id in needed]
-    kept = [*wanted, *others[: max(0, documents - len(wanted))]]
+    relevant = [document for document in dataset.documents if document.id in relevant_ids]
+    kept = [*relevant, *others[: max(0, documents - len(relevant))]]
     return Sections(dataclasses.replace(dataset, documents=tuple(kept)), starts)
 
 
-def joined(dataset: Dataset, folder: Path) -> tuple[Dataset, dict[str, list[tuple[int, str]]]]:
-    """Sections put together to the tales that they are of."""
-    beside = folder.with_name(folder.name.rpartition("_")[0])
-    titles = {document.id: document.title for document in load_beir(beside).documents}
+def join_sections(
+    dataset: Dataset, folder: Path
+) -> tuple[Dataset, dict[str, list[tuple[int, str]]]]:
+    """Sections joined to the tales that they belong to."""
+    tales_folder = folder.with_name(folder.name.rpartition("_")[0])
+    titles = {document.id: document.title for document in load_beir(tales_folder).documents}
     tales: dict[str, list[Document]] = defaultdict(list)
     for document in dataset.documents:
         tales[document.id.split(SECTION)[0]].append(document)
-    made, starts = [], {}
+    documents, starts = [], {}
     for tale, sections in tales.items():
-        sections.sort(key=lambda one: [float(n) for n in one.id.split(SECTION)[1].split("-")])
-        text, own = "", []
+        sections.sort(
+            key=lambda document: [float(n) for n in document.id.split(SECTION)[1].split("-")]
+        )
+        text, section_starts = "", []
         for section in sections:
-            own.append((len(text), section.id))
+            section_starts.append((len(text), section.id))
             text += f"{section.text}\n"
-        made.append(Document(tale, text, titles.get(tale, "")))
-        starts[tale] = own
-    return dataclasses.replace(dataset, documents=tuple(made)), starts
+        documents.append(Document(tale, text, titles.get(tale, "")))
+        starts[tale] = section_starts
+    return dataclasses.replace(dataset, documents=tuple(documents)), starts
 
 
 def handbook() -> Sections:
-    """A handbook with a section for each machine, all of which say the same of other numbers."""
-    text, own, queries, qrels = "# Handbook\n\n", [], {}, {}
+    """A handbook with a section per machine, all alike but for the numbers."""
+    text, section_starts, queries, qrels = "# Handbook\n\n", [], {}, {}
     for machine in MACHINES:
         text += f"## {machine}\n\n"
         for number, topic in enumerate(TOPICS):
             key = f"{machine} {topic}"
-            own.append((len(text), key))
+            section_starts.append((len(text), key))
             text += f"The {topic} is {100 + 7 * number + len(text) % 89} by default. {RULES}\n\n"
             queries[key], qrels[key] = f"{topic} of the {machine}", {key: 1}
     document = Document("handbook", text, "Handbook", {"language": "markdown"})
-    return Sections(Dataset("headings", (document,), queries, qrels), {"handbook": own})
+    return Sections(Dataset("headings", (document,), queries, qrels), {"handbook": section_starts})
 
 
-def measured(
-    collection: Sections, encoder: Encoder, way: str, most: int | None, work: Path
+def measure_way(
+    collection: Sections, encoder: Encoder, way: str, stretch_tokens: int | None, work: Path
 ) -> dict[str, Any]:
-    """One row: how a collection was indexed, what that took, and what it finds."""
+    """One row: how a collection was indexed, CPU time per token, and nDCG@10."""
     dataset = collection.dataset
-    together = way in TOGETHER
+    joint = way in JOINT_WAYS
     work.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(dir=work) as folder,
-        patch.object(long_context, "STRETCH_TOKENS", most or long_context.STRETCH_TOKENS),
+        patch.object(long_context, "STRETCH_TOKENS", stretch_tokens or long_context.STRETCH_TOKENS),
     ):
-        before = ContextBuilder.before if way in ("context", "both") else lambda *_: ""
+        build_context = ContextBuilder.before if way in ("context", "both") else lambda *_: ""
         with (
-            patch.object(ContextBuilder, "before", before),
+            patch.object(ContextBuilder, "before", build_context),
             Index.create(
-                Path(folder) / "index", encoder=encoder, late=EXACT, long_context=together
+                Path(folder) / "index", encoder=encoder, late=EXACT, long_context=joint
             ) as index,
         ):
             started = time.process_time()
             with index.writing() as writer:
                 for document in dataset.documents:
                     writer.put(document)
-            seconds = time.process_time() - started
+            cpu_s = time.process_time() - started
             row = {
                 "collection": dataset.name,
                 "documents": len(dataset.documents),
@@ -186,37 +193,37 @@ def measured(
                 "tokens": writer.tokens,
                 "queries": len(dataset.queries),
                 "way": way,
-                "stretch_tokens": most,
-                "cpu_us_per_token": round(1e6 * seconds / writer.tokens, 1),
+                "stretch_tokens": stretch_tokens,
+                "cpu_us_per_token": round(1e6 * cpu_s / writer.tokens, 1),
             }
             for retriever in RETRIEVERS:
-                run = searched(index, collection, retriever)
+                run = search_run(index, collection, retriever)
                 row[retriever] = round(means(dataset.qrels, run)["nDCG@10"], 4)
     return row
 
 
-def searched(
+def search_run(
     index: Index, collection: Sections, retriever: Retriever
 ) -> dict[str, dict[str, float]]:
-    """The best documents of each query, or the best parts, each by its best passage."""
+    """Scores of the best documents of each query, or of their parts, by the best passage."""
     queries = collection.dataset.queries
     if not collection.starts:
         return run_documents(index, queries, retriever=retriever, k=DEPTH)
     run: dict[str, dict[str, float]] = {}
     for query, text in queries.items():
-        own = run.setdefault(query, {})
+        scores = run.setdefault(query, {})
         for hit in index.search(text, 10 * DEPTH, retriever=retriever, highlights=False):
-            for part in parts(hit, collection.starts[hit.document_id]):
-                own.setdefault(part, hit.score)
+            for part in matched_parts(hit, collection.starts[hit.document_id]):
+                scores.setdefault(part, hit.score)
     return run
 
 
-def parts(hit: Hit, starts: Sequence[tuple[int, str]]) -> Iterator[str]:
-    """The parts of a document in which a fifth of a hit, or a fifth of the part, lies."""
+def matched_parts(hit: Hit, starts: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """Parts that overlap a hit by more than a fifth of the shorter of the two."""
     ends = [*(start for start, _ in starts[1:]), hit.passage.end]
     for (start, part), end in zip(starts, ends, strict=True):
-        shared = min(end, hit.passage.end) - max(start, hit.passage.start)
-        if shared > 0.2 * min(hit.passage.end - hit.passage.start, max(end - start, 1)):
+        overlap = min(end, hit.passage.end) - max(start, hit.passage.start)
+        if overlap > 0.2 * min(hit.passage.end - hit.passage.start, max(end - start, 1)):
             yield part
 
 

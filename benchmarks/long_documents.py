@@ -1,14 +1,14 @@
-"""Long documents: whole ones as one vector set each, cut ones, and a fact hidden at every depth.
+"""Long documents: whole, truncated and in passages, and facts hidden at every depth.
 
     python benchmarks/long_documents.py COLLECTION... --hay COLLECTION... \\
         --work FOLDER --out FILE.json
 
 A COLLECTION of long documents, in BEIR's format, is searched by the embedded model in three ways:
-as one passage of up to 8,192 tokens a document (`whole`), as the same passage cut at 512 tokens
+as one passage of up to 8,192 tokens per document (`whole`), as the same truncated at 512 tokens
 (`cut`), and as `retrieval index` does it, in passages of 256 tokens of which the best one counts
-(`passages`). For the depths, made-up facts are put into texts of
-8,192 tokens of each `--hay`, one fact each; each is asked for among all of them, which are indexed
-whole and in passages.
+(`passages`). For the depths, generated facts are inserted into texts of 8,192 tokens of each
+`--hay` collection, one fact per text. Each fact is searched among all texts, indexed whole and in
+passages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from retrieval.eval import load_beir, means
 from retrieval.eval.datasets import Dataset
 from retrieval.types import RETRIEVERS, Encoder, Hit
 
-LONGEST, SHORT = 8192, 512
+MAX_TOKENS, CUT_TOKENS = 8192, 512
 DEPTH = 100
 DEPTHS = 10
 WAYS = ("whole", "cut", "passages")
@@ -60,7 +60,7 @@ FACTS = (
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Measure collections and hidden facts, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="*", type=Path)
     parser.add_argument(
@@ -79,89 +79,109 @@ def main() -> None:
     rows = [
         row
         for folder in args.collections
-        for row in long(folder, args.queries, args.ways, encoder, args.work)
+        for row in measure_collection(folder, args.queries, args.ways, encoder, args.work)
     ]
     result = {
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": encoder.name,
         "rows": rows,
-        "facts": [hidden(folder, args.texts, args.ways, encoder, args.work) for folder in args.hay],
+        "facts": [
+            measure_hidden_facts(folder, args.texts, args.ways, encoder, args.work)
+            for folder in args.hay
+        ],
     }
     write_json(args.out, result)
 
 
-def long(
+def measure_collection(
     folder: Path, queries: int, chosen: Sequence[str], encoder: Encoder, work: Path
 ) -> Iterator[dict[str, Any]]:
     """nDCG@10 of every retriever and chosen way on one collection."""
-    data = load_beir(folder, max_queries=queries)
-    documents = data.documents
-    cut = [Document(d.id, d.text[: _end(encoder, d, SHORT)], title=d.title) for d in documents]
-    ways = {"whole": (documents, LONGEST), "cut": (cut, SHORT), "passages": (documents, 256)}
+    dataset = load_beir(folder, max_queries=queries)
+    documents = dataset.documents
+    cut = [
+        Document(
+            document.id,
+            document.text[: _truncation_point(encoder, document, CUT_TOKENS)],
+            title=document.title,
+        )
+        for document in documents
+    ]
+    ways = {
+        "whole": (documents, MAX_TOKENS),
+        "cut": (cut, CUT_TOKENS),
+        "passages": (documents, 256),
+    }
     for way in chosen:
-        texts, most = ways[way]
-        with _index(work / f"{folder.name}-{way}", texts, encoder, most) as index:
+        texts, passage_tokens = ways[way]
+        with _build_index(work / f"{folder.name}-{way}", texts, encoder, passage_tokens) as index:
             for retriever in RETRIEVERS:
-                asked = list(data.queries.values())
+                query_texts = list(dataset.queries.values())
                 # Whole and cut, a document is one passage, and ten are measured.
                 k = DEPTH if way == "passages" else 10
-                answers = index.search_batch(asked, k=k, retriever=retriever)
-                run = dict(zip(data.queries, map(best_passages, answers), strict=True))
-                yield _row(folder, way, retriever, data, run)
+                hits = index.search_batch(query_texts, k=k, retriever=retriever)
+                run = dict(zip(dataset.queries, map(best_passages, hits), strict=True))
+                yield _row(folder, way, retriever, dataset, run)
 
 
-def hidden(
+def measure_hidden_facts(
     folder: Path, count: int, chosen: Sequence[str], encoder: Encoder, work: Path
 ) -> dict[str, Any]:
-    """Share of facts whose text is found first, by retriever and depth."""
-    draw = random.Random(0)
+    """Share of facts whose text is the first hit, by retriever and depth."""
+    rng = random.Random(0)
     names = list(itertools.product(COLOURS, ANIMALS, CITIES))
-    draw.shuffle(names)
+    rng.shuffle(names)
     hay = itertools.cycle(sorted(load_beir(folder).documents, key=lambda d: d.id))
     texts, questions, depths = [], {}, {}
     for number, name in enumerate(names[:count]):
         fact, question = FACTS[number % len(FACTS)]
         depth = number % DEPTHS
-        id_, told = f"text-{number}", (*name, draw.randrange(1000, 9999))
-        texts.append(Document(id_, _put(hay, fact.format(*told), depth / (DEPTHS - 1), encoder)))
-        questions[id_], depths[id_] = question.format(*told), depth
-    result: dict[str, Any] = {"hay": folder.name, "texts": count, "tokens": LONGEST}
+        id_, details = f"text-{number}", (*name, rng.randrange(1000, 9999))
+        texts.append(
+            Document(
+                id_, _text_with_fact(hay, fact.format(*details), depth / (DEPTHS - 1), encoder)
+            )
+        )
+        questions[id_], depths[id_] = question.format(*details), depth
+    result: dict[str, Any] = {"hay": folder.name, "texts": count, "tokens": MAX_TOKENS}
     result["found_first"] = {
-        way: _found(texts, questions, depths, encoder, work / f"facts-{folder.name}-{way}", most)
-        for way, most in (("whole", LONGEST), ("passages", 256))
+        way: _found_first(
+            texts, questions, depths, encoder, work / f"facts-{folder.name}-{way}", passage_tokens
+        )
+        for way, passage_tokens in (("whole", MAX_TOKENS), ("passages", 256))
         if way in chosen
     }
     print(result, flush=True)
     return result
 
 
-def _found(
+def _found_first(
     texts: Sequence[Document],
     questions: Mapping[str, str],
     depths: Mapping[str, int],
     encoder: Encoder,
     work: Path,
-    most: int,
+    passage_tokens: int,
 ) -> dict[str, dict[str, float]]:
-    """Share of questions whose text is first, by retriever and depth (0 to 1)."""
+    """Share of questions whose text is the first hit, by retriever and depth (0 to 1)."""
     shares: dict[str, dict[str, float]] = {}
-    with _index(work, texts, encoder, most) as index:
+    with _build_index(work, texts, encoder, passage_tokens) as index:
         for retriever in RETRIEVERS:
-            hits: dict[int, list[bool]] = defaultdict(list)
+            is_first: dict[int, list[bool]] = defaultdict(list)
             for id_, question in questions.items():
-                best = index.search(question, k=1, retriever=retriever)
-                hits[depths[id_]].append(bool(best) and best[0].document_id == id_)
+                first_hit = index.search(question, k=1, retriever=retriever)
+                is_first[depths[id_]].append(bool(first_hit) and first_hit[0].document_id == id_)
             shares[retriever] = {
-                f"{depth / (DEPTHS - 1):.2f}": round(sum(found) / len(found), 3)
-                for depth, found in sorted(hits.items())
+                f"{depth / (DEPTHS - 1):.2f}": round(sum(outcomes) / len(outcomes), 3)
+                for depth, outcomes in sorted(is_first.items())
             }
     return shares
 
 
-def _put(hay: Iterator[Document], fact: str, depth: float, encoder: Encoder) -> str:
-    """Text of LONGEST tokens with the fact between two of its lines."""
+def _text_with_fact(hay: Iterator[Document], fact: str, depth: float, encoder: Encoder) -> str:
+    """A text of MAX_TOKENS tokens with the fact between two of its lines."""
     lines: list[str] = []
-    room = LONGEST - 16 - len(encoder.token_spans(fact))
+    room = MAX_TOKENS - 16 - len(encoder.token_spans(fact))
     while room > 0:
         for line in next(hay).text.splitlines():
             spans = encoder.token_spans(line)
@@ -175,14 +195,14 @@ def _put(hay: Iterator[Document], fact: str, depth: float, encoder: Encoder) -> 
     return "\n".join(lines)
 
 
-def _end(encoder: Encoder, document: Document, tokens: int) -> int:
-    """Where the text has to end, so that it and its title are of so many tokens."""
+def _truncation_point(encoder: Encoder, document: Document, tokens: int) -> int:
+    """Where to cut a text, so that it and its title have at most so many tokens."""
     room = tokens - 2 - len(encoder.token_spans(document.title))
     spans = encoder.token_spans(document.text)
     return len(document.text) if len(spans) <= room else int(spans[room - 1][1])
 
 
-def _index(path: Path, documents: Sequence[Document], encoder: Encoder, tokens: int) -> Index:
+def _build_index(path: Path, documents: Sequence[Document], encoder: Encoder, tokens: int) -> Index:
     shutil.rmtree(path, ignore_errors=True)
     index = Index.create(path, encoder=encoder, passage_tokens=tokens)
     index.add(documents)
@@ -198,11 +218,11 @@ def best_passages(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _row(
-    folder: Path, way: str, retriever: str, data: Dataset, run: Mapping[str, Mapping[str, float]]
+    folder: Path, way: str, retriever: str, dataset: Dataset, run: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    value = means(data.qrels, run, ["nDCG@10"])["nDCG@10"]
+    value = means(dataset.qrels, run, ["nDCG@10"])["nDCG@10"]
     row: dict[str, Any] = {"collection": folder.name, "text": way, "retriever": retriever}
-    row |= {"nDCG@10": round(value, 4), "queries": len(data.queries)}
+    row |= {"nDCG@10": round(value, 4), "queries": len(dataset.queries)}
     print(row, flush=True)
     return row
 

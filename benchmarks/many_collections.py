@@ -1,12 +1,12 @@
-"""What compressing token vectors costs where there are many: several collections in one index.
+"""What compressing many token vectors costs: several collections in one index.
 
     python benchmarks/many_collections.py COLLECTION... --work FOLDER --out many_collections.json
 
 Each COLLECTION is a folder in BEIR's format. All documents are encoded once, into an index whose
-token vectors are kept in 8 bits and all compared. Each of `SETTINGS` then makes an index of the
-same vectors through the public API, document after document by id, as if they came from the
-encoder, so that codecs are trained and outgrown as they are in use. Each collection's queries are
-asked of all documents together. What is done is in the results, and goes on from there.
+token vectors are stored in 8 bits and compared exhaustively. Each of `SETTINGS` then builds an
+index of the same vectors through the public API, in order of document ids, as if they came from the
+encoder, so that codecs are trained and outgrown as in use. Each collection's queries search all
+documents together. What the results have already is not measured again.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ SETTINGS = {
 Run = Mapping[str, Mapping[str, float]]
 
 
-class Replaying:
-    """The embedded model, which gives an index's vectors in place of encoding its texts again.
+class ReplayingEncoder:
+    """The embedded model, which replays an index's vectors instead of encoding its texts again.
 
     Args:
         index: whose passages come in the same order.
-        first: the passage that comes first.
+        first: the first passage to replay.
     """
 
     def __init__(self, index: Index, first: int) -> None:
@@ -60,16 +60,16 @@ class Replaying:
         self._stored = islice(index.vectors(), first, None)
 
     def __getattr__(self, name: str) -> Any:
-        # Not what encodes ahead, which would pass this by.
+        # Encoding ahead would bypass the replay.
         if name in ("start_documents", "encode_spans"):
             raise AttributeError(name)
         return getattr(self._inner, name)
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """The next ones of the index; the first text of a call is encoded, to be sure."""
-        parts = [made for _, made in islice(self._stored, len(texts))]
-        own = self._inner.encode_documents(texts[:1])
-        if np.abs(own.tokens - parts[0].tokens).max() > 0.05:
+        """The index's next vectors. Encodes the first text of each call, to check the order."""
+        parts = [embeddings for _, embeddings in islice(self._stored, len(texts))]
+        encoded = self._inner.encode_documents(texts[:1])
+        if np.abs(encoded.tokens - parts[0].tokens).max() > 0.05:
             raise ValueError(f"passages come in another order: {texts[0]!r:.80}")
         windows = [part.dense if part.windows is None else part.windows for part in parts]
         return Embeddings(
@@ -77,31 +77,31 @@ class Replaying:
             np.concatenate([part.tokens for part in parts]),
             offsets_of([len(part.tokens) for part in parts]),
             np.concatenate(windows),
-            offsets_of([len(one) for one in windows]),
+            offsets_of([len(window) for window in windows]),
         )
 
 
 def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str, Any]:
-    """The index of a setting, or what is missing of it, and what it takes."""
+    """Build the index of a setting, or what is missing of it; its size."""
     folder = work / setting.replace(" ", "-")
     if setting == UNCOMPRESSED:
-        with _opened(folder, SETTINGS[setting]) as index:
-            known = {document.id for document in index.documents()}
-            missing = (d for d in _documents(collections) if d.id not in known)
+        with _open_index(folder, SETTINGS[setting]) as index:
+            indexed_ids = {document.id for document in index.documents()}
+            missing = (d for d in _all_documents(collections) if d.id not in indexed_ids)
             while batch := list(islice(missing, BATCH)):
                 index.add(batch)
     else:
-        with _opened(folder, SETTINGS[setting]) as index:
+        with _open_index(folder, SETTINGS[setting]) as index:
             status = index.status()
         with (
             Index.open(work / UNCOMPRESSED) as source,
-            Index.open(folder, encoder=Replaying(source, status.passages)) as index,
+            Index.open(folder, encoder=ReplayingEncoder(source, status.passages)) as index,
         ):
             ids = sorted(document.id for document in source.documents())
-            rest = iter(ids[status.documents :])
-            while batch := list(islice(rest, BATCH)):
-                index.add([found for found in map(source.get, batch) if found is not None])
-    # Opened anew: what is written ahead of the database has gone into it by then.
+            remaining_ids = iter(ids[status.documents :])
+            while batch := list(islice(remaining_ids, BATCH)):
+                index.add([document for document in map(source.get, batch) if document is not None])
+    # Reopened, so that the write-ahead log has been merged into the database and counts once.
     with Index.open(folder, encoder=load_encoder()) as index:
         status = index.status()
         vectors = index.measure(["a"], k=1, depth=1).tokens
@@ -116,72 +116,81 @@ def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str,
     }
 
 
-def _opened(folder: Path, late: LateOptions) -> Index:
-    encoder = load_encoder()  # as an object, which is what `Replaying` is to the index
+def _open_index(folder: Path, late: LateOptions) -> Index:
+    """The index of a folder, created if there is none."""
+    encoder = load_encoder()  # an object, as `ReplayingEncoder` is later
     if folder.exists():
         return Index.open(folder, encoder=encoder)
     return Index.create(folder, encoder=encoder, late=late)
 
 
-def _documents(collections: Mapping[str, Any]) -> Iterator[Document]:
+def _all_documents(collections: Mapping[str, Any]) -> Iterator[Document]:
+    """The documents of all collections, with ids that start with their collection."""
     for name, collection in collections.items():
         for document in collection.documents:
             yield replace(document, id=f"{name}/{document.id}")
 
 
-def ask(index: Index, name: str, collection: Any, known: dict[str, Run]) -> dict[str, Any]:
-    """nDCG@10 of each retriever, and how many of the ten best are those of all vectors.
+def measure_collection(
+    index: Index, name: str, collection: Any, reference_runs: dict[str, Run]
+) -> dict[str, Any]:
+    """nDCG@10 of each retriever, and overlap@10 with the uncompressed index.
 
     Args:
         index: of all collections.
-        name: of this one, which stands in front of its documents' ids.
+        name: of this collection, with which its documents' ids start.
         collection: its queries and judgements.
-        known: the uncompressed index's runs by retriever and collection; they are put in here
-            where there are none.
+        reference_runs: the uncompressed index's runs by retriever and collection; missing ones
+            are added.
     """
     judgements = {
-        query: {f"{name}/{document}": grade for document, grade in own.items()}
-        for query, own in collection.judgements.items()
+        query: {f"{name}/{document}": grade for document, grade in ranked.items()}
+        for query, ranked in collection.judgements.items()
     }
     row: dict[str, Any] = {"queries": len(collection.queries)}
     for retriever in RETRIEVERS:
         run = run_documents(index, collection.queries, retriever=retriever, k=K)
         row[retriever] = means(judgements, run, (MEASURE,))[MEASURE]
-        best = known.setdefault(f"{retriever} {name}", run)
+        reference = reference_runs.setdefault(f"{retriever} {name}", run)
         row[f"{retriever}_overlap_at_10"] = float(
             np.mean(
                 [
-                    len({*list(run[query])[:K]} & {*list(own)[:K]}) / max(1, min(K, len(own)))
-                    for query, own in best.items()
-                    if own
+                    len({*list(run[query])[:K]} & {*list(ranked)[:K]}) / max(1, min(K, len(ranked)))
+                    for query, ranked in reference.items()
+                    if ranked
                 ]
             )
         )
     return row
 
 
-def summary(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def summarise(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Each setting's means over the collections, and points lost."""
-    found: dict[str, Any] = {}
-    full = rows[UNCOMPRESSED]["collections"]
+    summary: dict[str, Any] = {}
+    uncompressed = rows[UNCOMPRESSED]["collections"]
     for setting, row in rows.items():
-        own = row["collections"]
-        found[setting] = {"bytes_a_token_vector": row["bytes"] / row["token_vectors"]}
+        by_collection = row["collections"]
+        summary[setting] = {"bytes_a_token_vector": row["bytes"] / row["token_vectors"]}
         for retriever in RETRIEVERS:
-            lost = {name: 100 * (full[name][retriever] - own[name][retriever]) for name in own}
-            found[setting] |= {
-                retriever: float(np.mean([one[retriever] for one in own.values()])),
+            lost = {
+                name: 100 * (uncompressed[name][retriever] - by_collection[name][retriever])
+                for name in by_collection
+            }
+            summary[setting] |= {
+                retriever: float(np.mean([values[retriever] for values in by_collection.values()])),
                 f"{retriever}_lost": float(np.mean(list(lost.values()))),
                 f"{retriever}_lost_at_most": max(lost.values()),
                 f"{retriever}_overlap_at_10": float(
-                    np.mean([one[f"{retriever}_overlap_at_10"] for one in own.values()])
+                    np.mean(
+                        [values[f"{retriever}_overlap_at_10"] for values in by_collection.values()]
+                    )
                 ),
             }
-    return found
+    return summary
 
 
 def main() -> None:
-    """Measure what is not measured yet."""
+    """Measure what the results do not have yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="+", type=Path, help="folders in BEIR's format")
     parser.add_argument("--queries", type=int, default=100, help="of a collection, at most")
@@ -195,23 +204,25 @@ def main() -> None:
     rows: dict[str, Any] = {}
     if args.out.exists():
         rows = json.loads(args.out.read_text(encoding="utf-8"))["rows"]
-    runs = args.work / "runs.json"
-    known: dict[str, Run] = json.loads(runs.read_text()) if runs.exists() else {}
+    runs_file = args.work / "runs.json"
+    reference_runs: dict[str, Run] = json.loads(runs_file.read_text()) if runs_file.exists() else {}
     for setting in SETTINGS:
         row = rows.setdefault(setting, {})
         if "bytes" not in row:
             row |= build(setting, collections, args.work)
-        asked = row.setdefault("collections", {})
+        by_collection = row.setdefault("collections", {})
         folder = args.work / setting.replace(" ", "-")
         with Index.open(folder, encoder=load_encoder()) as index:
             for name, collection in collections.items():
-                if name not in asked:
-                    asked[name] = ask(index, name, collection, known)
-                    print(setting, name, asked[name], flush=True)
-                    runs.write_text(json.dumps(known), encoding="utf-8")
+                if name not in by_collection:
+                    by_collection[name] = measure_collection(
+                        index, name, collection, reference_runs
+                    )
+                    print(setting, name, by_collection[name], flush=True)
+                    runs_file.write_text(json.dumps(reference_runs), encoding="utf-8")
                     result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows}
                     write_json(args.out, result)
-    result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows, "means": summary(rows)}
+    result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows, "means": summarise(rows)}
     write_json(args.out, result)
 
 

@@ -1,16 +1,16 @@
-"""What a model's size and its training cost and bring: nDCG@10, tokens seen, tokens a second.
+"""What a model's size and its training cost and gain: nDCG@10, tokens seen, tokens per second.
 
     python benchmarks/model_sizes.py evaluate --runs RUNS --work FOLDER \\
         --collections COLLECTION... --also MODEL=TOKENS
     python benchmarks/model_sizes.py speed draw --runs RUNS \\
         --collections COLLECTION... --also MODEL=TOKENS
 
-RUNS is what `lab.recipes.model_sizes` wrote; `--also` names a model folder and the tokens that it
-has seen in all. `evaluate` indexes and searches the collections as `retrieval eval` does, with the
-int8 graph on the CPU, and writes `benchmarks/results/model_sizes.json`. It goes on where it was
-stopped, and the machine may be busy. `speed` needs a silent one: it encodes the same passages of
-the collections with each size in turn, as it was in the end, and puts tokens a second into that
-JSON. `draw` makes `docs/model-learning.svg` and `docs/model-speed.svg` of it.
+RUNS is what `lab.recipes.model_sizes` wrote; `--also` names a model folder and the number of tokens
+of its training. `evaluate` indexes and searches the collections as `retrieval eval` does, with the
+int8 graph on the CPU, and writes `benchmarks/results/model_sizes.json`. It continues an interrupted
+run, and the machine may be busy. `speed` needs an idle machine: it encodes the same passages of the
+collections with the last model of each size in turn, and adds tokens per second to that JSON.
+`draw` makes `docs/model-learning.svg` and `docs/model-speed.svg` of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from chart import Panel, Point, Series, line_chart
 from environment import environment
 from json_files import write_json
-from published import progress_lines
+from published import progress_printer
 
 from retrieval.documents import chunk
 from retrieval.encoders.loading import load_encoder
@@ -49,11 +49,11 @@ PICTURES = ROOT / "docs"
 LEARNING, SPEED = "model-learning.svg", "model-speed.svg"
 MEASURE, RETRIEVERS = "nDCG@10", ("dense", "late")
 PACKAGES = ("modernbert-retrieval", "onnxruntime", "faiss-cpu", "tokenizers", "numpy")
-FACTS, PART = "training.json", ".part"
+FACTS_FILE, PARTIAL_SUFFIX = "training.json", ".part"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do the steps that were asked for; the exit code."""
+    """Run the chosen steps; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("steps", nargs="+", choices=("evaluate", "speed", "draw"))
     parser.add_argument("--runs", type=Path, help="folder that lab.recipes.model_sizes wrote")
@@ -75,32 +75,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("give --tokens and --rounds of at least 1")
     try:
         if "evaluate" in args.steps:
-            result = measured(models_of(args), args.collections, args.work, args.queries)
-            written(args.results, result)
+            result = evaluate_models(chosen_models(args), args.collections, args.work, args.queries)
+            update_results(args.results, result)
         if "speed" in args.steps:
             sample = Sample(tuple(args.collections), args.tokens, args.rounds)
-            written(args.results, {"speed": timed(models_of(args), sample)})
+            update_results(args.results, {"speed": measure_speed(chosen_models(args), sample)})
         if "draw" in args.steps:
             result = json.loads(args.results.read_text(encoding="utf-8"))
-            (args.pictures / LEARNING).write_text(learning(result["rows"]), encoding="utf-8")
-            (args.pictures / SPEED).write_text(speed(result), encoding="utf-8")
-    except (RetrievalError, OSError) as wrong:
-        print(wrong, file=sys.stderr)
+            (args.pictures / LEARNING).write_text(learning_chart(result["rows"]), encoding="utf-8")
+            (args.pictures / SPEED).write_text(speed_chart(result), encoding="utf-8")
+    except (RetrievalError, OSError) as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model folder and how it came about.
+    """A model folder and how it was trained.
 
     Attributes:
-        name: of its line in the pictures; models of one name were one run at several times.
-        shape: layers x hidden.
+        folder: the model folder.
+        name: of its line in the charts; models of one name are one run at several times.
+        shape: layers x hidden size.
+        layers: number of layers.
+        hidden: hidden size.
         parameters: of the trunk with its embedding table, and of the heads.
-        bytes: of the folder's files.
+        bytes: size of the folder's files.
         tokens_seen: in training.
-        decayed: whether the learning rate had come down when it was written.
+        decayed: whether the learning rate had decayed when it was written.
     """
 
     folder: Path
@@ -115,13 +118,13 @@ class Model:
 
     @classmethod
     def of(cls, folder: Path, tokens_seen: int, *, decayed: bool, name: str | None = None) -> Model:
-        """The model in the folder; its name is its shape unless another is given.
+        """The model in a folder, named after its shape unless another name is given.
 
         Raises:
-            CheckpointError: it is no model folder.
+            CheckpointError: the folder is no model folder.
         """
         config = ModernBertConfig.from_dict(read_config(folder))
-        places = tensor_places(folder / WEIGHTS_FILE)
+        tensors = tensor_places(folder / WEIGHTS_FILE)
         shape = f"{config.num_layers}x{config.hidden_size}"
         return cls(
             folder=folder,
@@ -130,8 +133,8 @@ class Model:
             layers=config.num_layers,
             hidden=config.hidden_size,
             parameters=sum(
-                math.prod(place.shape)
-                for tensor, place in places.items()
+                math.prod(info.shape)
+                for tensor, info in tensors.items()
                 if not tensor.endswith(SCALE) and tensor != QUERY_WEIGHTS
             ),
             bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
@@ -140,48 +143,48 @@ class Model:
         )
 
     @classmethod
-    def seen_from_outside(cls, named: str) -> Model:
-        """`MODEL=TOKENS`: a finished model of its own name."""
-        folder, _, tokens = named.rpartition("=")
+    def parse(cls, argument: str) -> Model:
+        """A finished model from an argument `MODEL=TOKENS`, named after its folder."""
+        folder, _, tokens = argument.rpartition("=")
         if not folder or not tokens.replace("_", "").isdigit():
-            sys.exit(f"--also {named}: expected MODEL=TOKENS, such as models/mine=9000000")
+            sys.exit(f"--also {argument}: expected MODEL=TOKENS, such as models/mine=9000000")
         path = Path(folder)
         return cls.of(path, int(tokens), decayed=True, name=path.resolve().name)
 
     @property
     def label(self) -> str:
-        """Its own among the systems."""
+        """Its name among the evaluated systems."""
         return f"{self.name}@{self.tokens_seen}"
 
 
-def found(runs: Path) -> list[Model]:
-    """The models of every shape in the folder, by shape and tokens."""
+def models_in(runs: Path) -> list[Model]:
+    """The models of every shape in a folder of runs, by size and tokens."""
     models = []
-    for facts in runs.glob(f"*/*/{FACTS}"):
-        if facts.parent.suffix != PART:
+    for facts in runs.glob(f"*/*/{FACTS_FILE}"):
+        if facts.parent.suffix != PARTIAL_SUFFIX:
             said = json.loads(facts.read_text(encoding="utf-8"))
             models.append(Model.of(facts.parent, said["tokens"], decayed=said["decayed"]))
     if not models:
-        sys.exit(f"{runs} has no model: expected {runs}/SHAPE/TOKENS/{FACTS}")
+        sys.exit(f"{runs} has no model: expected {runs}/SHAPE/TOKENS/{FACTS_FILE}")
     return sorted(models, key=lambda model: (model.layers * model.hidden, model.tokens_seen))
 
 
-def models_of(given: argparse.Namespace) -> list[Model]:
-    """Those of `--runs`, then those of `--also`."""
-    models = found(given.runs) if given.runs else []
-    return models + [Model.seen_from_outside(named) for named in given.also]
+def chosen_models(args: argparse.Namespace) -> list[Model]:
+    """The models of `--runs`, then those of `--also`."""
+    models = models_in(args.runs) if args.runs else []
+    return models + [Model.parse(named) for named in args.also]
 
 
-def written(results: Path, new: Mapping[str, Any]) -> None:
-    """Put what was measured into the JSON, and leave what the other step measured there."""
+def update_results(results: Path, new: Mapping[str, Any]) -> None:
+    """Add the values to the JSON file, keeping those of other steps."""
     known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     write_json(results, {**known, **new})
 
 
-def measured(
+def evaluate_models(
     models: Sequence[Model], collections: Sequence[str], work: Path, queries: int
 ) -> dict[str, Any]:
-    """Evaluate each model; what is to be committed."""
+    """Evaluate each model; the result to be committed."""
     specs = [
         f"{retriever}:encoder={model.label}={model.folder.resolve()}"
         for model in models
@@ -194,7 +197,7 @@ def measured(
         measures=[MEASURE],
         queries=queries,
         keep_texts=False,
-        progress=progress_lines(),
+        progress=progress_printer(),
     )
     if results.failed:
         sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))
@@ -217,8 +220,9 @@ class Sample:
     """What speed is measured on.
 
     Attributes:
-        tokens: of the passages, at least, as the first model's tokenizer counts them.
-        rounds: each model encodes the passages so often.
+        collections: folders whose documents are drawn from.
+        tokens: of all passages together, at least, by the first model's tokenizer.
+        rounds: how often each model encodes the passages.
     """
 
     collections: tuple[str, ...]
@@ -226,100 +230,104 @@ class Sample:
     rounds: int
 
     def passages(self, encoder: Encoder) -> list[str]:
-        """Passages of documents drawn from all the collections, always the same ones."""
+        """Passages of documents drawn from all collections, with a fixed seed."""
         documents = [
             title_and_text(document)
             for source in self.collections
             for collection in load(source)
             for document in collection.documents
         ]
-        taken: list[str] = []
+        passages: list[str] = []
         tokens = 0
-        for at in np.random.default_rng(0).permutation(len(documents)):
-            text = documents[at]
+        for index in np.random.default_rng(0).permutation(len(documents)):
+            text = documents[index]
             for passage in chunk(
                 Document("", text), encoder.token_spans, max_tokens=PASSAGE_TOKENS
             ):
-                part = text[passage.start : passage.end]
-                taken.append(part)
-                tokens += len(encoder.token_spans(part))
+                passage_text = text[passage.start : passage.end]
+                passages.append(passage_text)
+                tokens += len(encoder.token_spans(passage_text))
             if tokens >= self.tokens:
                 break
-        return taken
+        return passages
 
 
-def timed(models: Sequence[Model], sample: Sample) -> dict[str, Any]:
-    """Tokens that each name's last model encodes a second, heads included; nothing is indexed.
+def measure_speed(models: Sequence[Model], sample: Sample) -> dict[str, Any]:
+    """Tokens per second that each name's last model encodes, heads included; nothing is indexed.
 
-    The models take turns, so that what else the machine does for a while meets them all.
+    The models take turns, so that load from elsewhere meets all of them.
     """
-    last = {model.name: model for model in models}  # a name's models come in order of tokens
-    encoders = {name: load_encoder(model.folder) for name, model in last.items()}
+    last_models = {
+        model.name: model for model in models
+    }  # models of one name come in order of tokens
+    encoders = {name: load_encoder(model.folder) for name, model in last_models.items()}
     passages = sample.passages(next(iter(encoders.values())))
     for encoder in encoders.values():
-        _rate(encoder, passages[:20])  # the first run pays for what is loaded once
-    rates: dict[str, list[float]] = {name: [] for name in last}
-    for number in range(sample.rounds):
+        _tokens_per_second(encoder, passages[:20])  # warmup
+    rates: dict[str, list[float]] = {name: [] for name in last_models}
+    for round_number in range(sample.rounds):
         for name, encoder in encoders.items():
-            rates[name].append(_rate(encoder, passages))
-            said = f"{name}: {rates[name][-1]:,.0f} tokens/s"
-            print(f"round {number + 1}/{sample.rounds}, {said}", file=sys.stderr, flush=True)
+            rates[name].append(_tokens_per_second(encoder, passages))
+            shown = f"{name}: {rates[name][-1]:,.0f} tokens/s"
+            print(f"round {round_number + 1}/{sample.rounds}, {shown}", file=sys.stderr, flush=True)
     rows = [
         {"name": name, "shape": model.shape, "tokens_seen": model.tokens_seen}
         | {"tokens_per_s": round(median(rates[name])), "rounds": [*map(round, rates[name])]}
-        for name, model in last.items()
+        for name, model in last_models.items()
     ]
     names = [collection.name for source in sample.collections for collection in load(source)]
     return environment(PACKAGES) | {"passages_of": names, "passages": len(passages), "rows": rows}
 
 
-def _rate(encoder: Encoder, passages: Sequence[str]) -> float:
-    """Tokens a second, the two special ones of each passage counted."""
+def _tokens_per_second(encoder: Encoder, passages: Sequence[str]) -> float:
+    """Tokens per second, with the two special tokens of each passage."""
     tokens = sum(min(len(encoder.token_spans(t)) + 2, encoder.max_tokens) for t in passages)
     started = time.perf_counter()
     encoder.encode_documents(passages)
     return tokens / (time.perf_counter() - started)
 
 
-def learning(rows: Sequence[Mapping[str, Any]]) -> str:
-    """nDCG@10 against tokens seen, a line for each size."""
+def learning_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """nDCG@10 by tokens seen in training, a line for each size."""
     return line_chart(
         [
             Panel(retriever, "million tokens seen in training", MEASURE, lines)
-            for retriever, lines in _lines(rows, lambda row: row["tokens_seen"] / 1e6).items()
+            for retriever, lines in _series_by_retriever(
+                rows, lambda row: row["tokens_seen"] / 1e6
+            ).items()
         ],
-        note=f"mean of {_collections(rows)}; hollow: the learning rate had not decayed yet",
+        note=f"mean of {_collection_names(rows)}; hollow: the learning rate had not decayed yet",
     )
 
 
-def speed(result: Mapping[str, Any]) -> str:
-    """nDCG@10 against tokens a second, a point for each size as it was in the end."""
+def speed_chart(result: Mapping[str, Any]) -> str:
+    """nDCG@10 by tokens per second, a point for each size's last model."""
     if "speed" not in result:
         sys.exit("no speed was measured; take the step speed on a silent machine first")
-    known = {row["name"]: row for row in result["speed"]["rows"]}
+    speeds = {row["name"]: row for row in result["speed"]["rows"]}
     rows = [
         row
         for row in result["rows"]
-        if row["tokens_seen"] == known.get(row["name"], {}).get("tokens_seen")
+        if row["tokens_seen"] == speeds.get(row["name"], {}).get("tokens_seen")
     ]
-    across = _lines(rows, lambda row: known[row["name"]]["tokens_per_s"] / 1e3)
+    series = _series_by_retriever(rows, lambda row: speeds[row["name"]]["tokens_per_s"] / 1e3)
     return line_chart(
         [
             Panel(retriever, "thousand tokens a second on the CPU", MEASURE, points)
-            for retriever, points in across.items()
+            for retriever, points in series.items()
         ],
-        note=f"mean of {_collections(rows)}; speed of encoding their passages",
+        note=f"mean of {_collection_names(rows)}; speed of encoding their passages",
     )
 
 
-def _collections(rows: Sequence[Mapping[str, Any]]) -> str:
+def _collection_names(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(dict.fromkeys(row["collection"] for row in rows))
 
 
-def _lines(
-    rows: Sequence[Mapping[str, Any]], across: Callable[[Mapping[str, Any]], float]
+def _series_by_retriever(
+    rows: Sequence[Mapping[str, Any]], x_of: Callable[[Mapping[str, Any]], float]
 ) -> dict[str, list[Series]]:
-    """By retriever, a series for each name, of the means over the collections."""
+    """A series for each name, of means over the collections, by retriever."""
     models = {(row["name"], row["tokens_seen"]): row["decayed"] for row in rows}
     names = list(dict.fromkeys(name for name, _ in models))
     panels: dict[str, list[Series]] = {}
@@ -327,15 +335,18 @@ def _lines(
         panels[retriever] = []
         for name in names:
             points = []
-            for (of, seen), decayed in sorted(models.items()):
-                own = [
+            for (model_name, seen), decayed in sorted(models.items()):
+                model_rows = [
                     row
                     for row in rows
                     if (row["name"], row["tokens_seen"], row["retriever"])
                     == (name, seen, retriever)
                 ]
-                if of == name and own:
-                    x, y = fmean(map(across, own)), fmean(row["ndcg_at_10"] for row in own)
+                if model_name == name and model_rows:
+                    x, y = (
+                        fmean(map(x_of, model_rows)),
+                        fmean(row["ndcg_at_10"] for row in model_rows),
+                    )
                     points.append(Point(x, y, filled=decayed))
             panels[retriever].append(Series(name, points))
     return panels

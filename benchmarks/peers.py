@@ -1,14 +1,14 @@
-"""What docs/comparison.md says of other libraries, held to their source and tried.
+"""Checks docs/comparison.md against the other libraries' sources, and tries their durability.
 
     pip install lancedb==0.40.0 qdrant-client==1.20.0 chromadb==1.5.9
     pip install txtai==9.14.0 pylate==1.6.0 sentence-transformers==6.2.0
     python benchmarks/peers.py --out benchmarks/results/peers.json
 
-    names   each `name` in a cell of another library is defined in its package, or is an argument
-    absent  the first lines with the words of `ABSENT` in packages of which it says "none found"
-    killed  rows that a process said it had written when it was killed, and rows that are there
+    names   whether each `name` in a cell of a library is defined, or an argument, in its package
+    absent  the first lines that match `ABSENT` in packages of which the page says "none found"
+    killed  rows that a process had reported written when it was killed, and rows found afterwards
 
-An occurrence is a line to read, not a feature.
+A match is a line for a person to read, not proof of a feature.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from retrieval.errors import InputError
 PAGE = Path(__file__).parents[1] / "docs" / "comparison.md"
 PACKAGES = ("lancedb", "qdrant_client", "chromadb", "txtai", "pylate", "sentence_transformers")
 DISTRIBUTIONS = ("lancedb", "qdrant-client", "chromadb", "txtai", "pylate", "sentence-transformers")
-FIRST = 2
-"""The column of a row that is the first of the others."""
-KILLED_AFTER = 20  # rows
+FIRST_PEER_COLUMN = 2
+"""Index of the first cell of a row that is about another library."""
+ROWS_BEFORE_KILL = 20
 
 ABSENT = {
     "dense vectors": r"semantic_search|pooling_mode",
@@ -126,85 +126,89 @@ WRITERS = {
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Check the names, look for absent features, kill writers, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    sources = {name: dict(source_of(name)) for name in PACKAGES}
-    undefined, counted = [], {}
-    for feature, cells in rows():
+    sources = {name: dict(read_sources(name)) for name in PACKAGES}
+    undefined, matches = [], {}
+    for feature, cells in feature_rows():
         for package, cell in zip(PACKAGES, cells, strict=True):
             for name in re.findall(r"`([^`]+)`", cell):
-                if not any(defines(text, name) for text in sources[package].values()):
+                if not any(is_defined(text, name) for text in sources[package].values()):
                     undefined.append(f"{feature}: {package} has no {name}")
             if cell.startswith("none found") and feature in ABSENT:
-                counted.setdefault(feature, {})[package] = occurrences(
+                matches.setdefault(feature, {})[package] = first_matches(
                     sources[package], ABSENT[feature]
                 )
     result = {
         **environment(DISTRIBUTIONS),
         "names_not_defined": undefined,
         "words": ABSENT,
-        "absent": counted,
-        "killed": {name: killed(*programs) for name, programs in WRITERS.items()},
+        "absent": matches,
+        "killed": {name: rows_after_kill(*programs) for name, programs in WRITERS.items()},
     }
     write_json(args.out, result)
     print("\n".join(undefined) or "every name is defined")
-    for feature, found in counted.items():
-        print(feature, {name: seen for name, seen in found.items() if seen})
+    for feature, by_package in matches.items():
+        print(feature, {name: lines for name, lines in by_package.items() if lines})
     print(result["killed"])
 
 
-def rows() -> Iterator[tuple[str, list[str]]]:
-    """Each feature, and what the page says of each of the others."""
+def feature_rows() -> Iterator[tuple[str, list[str]]]:
+    """Each feature of the page, with its cells about the other libraries."""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == FIRST + len(PACKAGES) and cells[0].strip("-"):
-            yield cells[0], cells[FIRST:]
+        if (
+            line.startswith("|")
+            and len(cells) == FIRST_PEER_COLUMN + len(PACKAGES)
+            and cells[0].strip("-")
+        ):
+            yield cells[0], cells[FIRST_PEER_COLUMN:]
 
 
-def source_of(package: str) -> Iterator[tuple[str, str]]:
-    """Each file of a package's Python source but its tests, and its text."""
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
+def read_sources(package: str) -> Iterator[tuple[str, str]]:
+    """Path and text of each Python file of a package, without tests."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
         raise InputError(f"{package} is not installed; see the first lines of this file")
-    root = Path(found.origin).parent
+    root = Path(spec.origin).parent
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.pyi")]):
-        inside = path.relative_to(root)
-        if "test" not in inside.parts:
-            yield str(inside), path.read_text(encoding="utf-8", errors="replace")
+        relative = path.relative_to(root)
+        if "test" not in relative.parts:
+            yield str(relative), path.read_text(encoding="utf-8", errors="replace")
 
 
-def defines(text: str, name: str) -> bool:
-    """Whether a source defines a name, or has it as an argument or a field; words of a command."""
+def is_defined(text: str, name: str) -> bool:
+    """Whether a source defines a name, takes it as an argument or field, or has it as a string."""
     last = re.escape(re.split(r"[. ]", name)[-1])
     return re.search(rf"\b(class|def) {last}\b|\b{last}\s*[:=]|[\"']{last}[\"']", text) is not None
 
 
-def occurrences(source: dict[str, str], words: str) -> list[str]:
-    """The first lines that have the words, three at most, with their files."""
-    wanted = re.compile(words, re.IGNORECASE)
-    found = [
+def first_matches(source: dict[str, str], pattern: str) -> list[str]:
+    """The first lines that match, three at most, with their files."""
+    regex = re.compile(pattern, re.IGNORECASE)
+    matches = [
         f"{path}:{number}: {line.strip()[:100]}"
         for path, text in source.items()
         for number, line in enumerate(text.splitlines(), start=1)
-        if wanted.search(line)
+        if regex.search(line)
     ]
-    return found[:3]
+    return matches[:3]
 
 
-def killed(writing: str, counting: str) -> dict[str, int]:
-    """How many rows a writer said it had written when it was killed, and how many are there."""
+def rows_after_kill(writer_code: str, counter_code: str) -> dict[str, int]:
+    """Rows that a writer had reported written when it was killed, and rows found afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", textwrap.dedent(writing), folder]
+        command = [sys.executable, "-c", textwrap.dedent(writer_code), folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
-            said = next((n for n in map(int, writer.stdout) if n >= KILLED_AFTER), 0)
+            reported = next((n for n in map(int, writer.stdout) if n >= ROWS_BEFORE_KILL), 0)
             writer.kill()
-        there = subprocess.run(
-            [sys.executable, "-c", counting, folder], capture_output=True, text=True, check=True
+        counted = subprocess.run(
+            [sys.executable, "-c", counter_code, folder], capture_output=True, text=True, check=True
         )
-    return {"said": said, "found": int(there.stdout)}
+    return {"said": reported, "found": int(counted.stdout)}
 
 
 if __name__ == "__main__":

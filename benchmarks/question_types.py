@@ -3,16 +3,16 @@
     python benchmarks/question_types.py MEDQUAD --work FOLDER --out FILE.json
 
 MEDQUAD is the collection in BEIR's format, with `qrels/train.tsv` and `qrels/test.tsv`. Its
-questions are written from templates, one for each type ("What are the symptoms of ..."), and the
-type of an answer is that of its question; the question is not read. What is learnt is drawn from
-the train split, all of the test split is measured, and texts that answer questions of several types
-or of both splits are left out.
+questions are written from templates, one for each type ("What are the symptoms of ..."). An answer
+has the type of its question, which the classifiers do not see. Training texts are drawn from the
+train split, and all of the test split is measured. Texts that answer questions of several types or
+of both splits are left out.
 
     fitted        the embedded model and a head, trained together (`retrieval train FILE.jsonl`)
-    probe         logistic regression on the embedded model's dense vectors, which stay
+    probe         logistic regression on the embedded model's dense vectors, which are frozen
     bag of words  logistic regression on tf-idf of words and pairs of words
 
-The strength of the regressions' penalty is chosen on a tenth of what is learnt.
+The regressions' penalty is chosen on a tenth of the training texts.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ TYPES = {
     "stages": r"what are the stages of",
     "complications": r"what are the complications of",
 }
-PENALTIES = (0.1, 1.0, 10.0, 100.0)
+INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Predict by every system, and write their scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("medquad", type=Path)
     parser.add_argument("--texts", type=int, default=4000, help="learnt from, at most")
@@ -68,16 +68,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    learnt, test = read(args.medquad)
-    if len(learnt) > args.texts:
-        _, learnt = divided(learnt, args.texts / len(learnt), args.seed)
-    tokenizer = load_tokenizer(_embedded() / "tokenizer.json")
-    cut = [shortened(tokenizer, text, args.tokens) for text in learnt.texts]
-    cut_test = [shortened(tokenizer, text, args.tokens) for text in test.texts]
+    train, test = read_splits(args.medquad)
+    if len(train) > args.texts:
+        _, train = divided(train, args.texts / len(train), args.seed)
+    tokenizer = load_tokenizer(_embedded_folder() / "tokenizer.json")
+    train_texts = [truncate(tokenizer, text, args.tokens) for text in train.texts]
+    test_texts = [truncate(tokenizer, text, args.tokens) for text in test.texts]
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "torch", "scikit-learn", "numpy")),
         "collection": args.medquad.name,
-        "learnt": len(learnt),
+        "learnt": len(train),
         "test": len(test),
         "tokens": args.tokens,
         "epochs": args.epochs,
@@ -85,27 +85,27 @@ def main() -> None:
         "types": dict(Counter(test.labels).most_common()),
         "systems": {},
     }
-    common = Counter(learnt.labels).most_common(1)[0][0]
+    most_frequent = Counter(train.labels).most_common(1)[0][0]
     systems = {
-        "most frequent": lambda: [common] * len(test),
-        "bag of words": lambda: bag_of_words(cut, learnt.labels, cut_test, args.seed),
-        "probe": lambda: probe(cut, learnt.labels, cut_test, args.seed),
-        "fitted": lambda: fitted(learnt, test, args),
+        "most frequent": lambda: [most_frequent] * len(test),
+        "bag of words": lambda: predict_by_words(train_texts, train.labels, test_texts, args.seed),
+        "probe": lambda: predict_by_probe(train_texts, train.labels, test_texts, args.seed),
+        "fitted": lambda: predict_by_model(train, test, args),
     }
-    for name, run in systems.items():
-        found = run()
+    for name, predict in systems.items():
+        predicted = predict()
         result["systems"][name] = {
-            "accuracy": accuracy(test.labels, found),
-            "macro_f1": macro_f1(test.labels, found),
+            "accuracy": accuracy(test.labels, predicted),
+            "macro_f1": macro_f1(test.labels, predicted),
         }
         print(name, result["systems"][name], flush=True)
     write_json(args.out, result)
 
 
-def read(folder: Path) -> tuple[Labelled, Labelled]:
-    """The answers of the train split and of the test split, by the type of their question."""
-    queries = {row["_id"]: row["text"] for row in _rows(folder / "queries.jsonl")}
-    texts = {row["_id"]: row["text"] for row in _rows(folder / "corpus.jsonl")}
+def read_splits(folder: Path) -> tuple[Labelled, Labelled]:
+    """The answers of the train and of the test split, labelled with their question's type."""
+    queries = {row["_id"]: row["text"] for row in _read_jsonl(folder / "queries.jsonl")}
+    texts = {row["_id"]: row["text"] for row in _read_jsonl(folder / "corpus.jsonl")}
     types: dict[str, set[str | None]] = {}
     splits: dict[str, set[str]] = {}
     for split in ("train", "test"):
@@ -116,79 +116,92 @@ def read(folder: Path) -> tuple[Labelled, Labelled]:
                 splits.setdefault(document, set()).add(split)
     parts = []
     for split in ("train", "test"):
-        own = [
-            (texts[document], next(iter(found)))
-            for document, found in types.items()
-            if len(found) == 1 and None not in found and splits[document] == {split}
+        labelled = [
+            (texts[document], next(iter(document_types)))
+            for document, document_types in types.items()
+            if len(document_types) == 1
+            and None not in document_types
+            and splits[document] == {split}
         ]
-        if not own:
+        if not labelled:
             raise InputError(f"{folder}: no answers of one type in the {split} split")
-        parts.append(Labelled(split, tuple(t for t, _ in own), tuple(str(y) for _, y in own)))
+        parts.append(
+            Labelled(split, tuple(t for t, _ in labelled), tuple(str(y) for _, y in labelled))
+        )
     return parts[0], parts[1]
 
 
 def type_of(question: str) -> str | None:
-    """The type of a question that is written from a template."""
-    return next((name for name, one in TYPES.items() if re.match(one, question, re.I)), None)
+    """The type of a question by its template; None if it has none."""
+    return next(
+        (name for name, template in TYPES.items() if re.match(template, question, re.I)), None
+    )
 
 
-def bag_of_words(
+def predict_by_words(
     texts: list[str], labels: tuple[str, ...], test: list[str], seed: int
 ) -> list[str]:
     """Logistic regression on tf-idf."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    return regression(words.fit_transform(texts), labels, words.transform(test), seed)
+    vectoriser = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    return predict_by_regression(
+        vectoriser.fit_transform(texts), labels, vectoriser.transform(test), seed
+    )
 
 
-def probe(texts: list[str], labels: tuple[str, ...], test: list[str], seed: int) -> list[str]:
+def predict_by_probe(
+    texts: list[str], labels: tuple[str, ...], test: list[str], seed: int
+) -> list[str]:
     """Logistic regression on dense vectors."""
     encoder = load_encoder()
-    made = [encoder.encode_documents(one).dense for one in (texts, test)]
-    return regression(made[0], labels, made[1], seed)
+    vectors = [encoder.encode_documents(split).dense for split in (texts, test)]
+    return predict_by_regression(vectors[0], labels, vectors[1], seed)
 
 
-def regression(learnt: Any, labels: tuple[str, ...], test: Any, seed: int) -> list[str]:
-    """Logistic regression; its penalty is chosen on a tenth of what is learnt."""
+def predict_by_regression(train: Any, labels: tuple[str, ...], test: Any, seed: int) -> list[str]:
+    """Logistic regression, with the penalty chosen on a held-out tenth."""
     from sklearn.linear_model import LogisticRegression
 
     order = np.random.default_rng(seed).permutation(len(labels))
-    held, rest = order[: len(order) // 10], order[len(order) // 10 :]
-    names = np.array(labels)
+    held_out, rest = order[: len(order) // 10], order[len(order) // 10 :]
+    label_array = np.array(labels)
 
-    def fit(penalty: float, places: Any) -> Any:
-        return LogisticRegression(C=penalty, max_iter=2000).fit(learnt[places], names[places])
+    def fit(penalty: float, rows: Any) -> Any:
+        return LogisticRegression(C=penalty, max_iter=2000).fit(train[rows], label_array[rows])
 
-    best = max(PENALTIES, key=lambda one: fit(one, rest).score(learnt[held], names[held]))
-    found: list[str] = fit(best, order).predict(test).tolist()
-    return found
+    best = max(
+        INVERSE_PENALTIES,
+        key=lambda penalty: fit(penalty, rest).score(train[held_out], label_array[held_out]),
+    )
+    predicted: list[str] = fit(best, order).predict(test).tolist()
+    return predicted
 
 
-def fitted(learnt: Labelled, test: Labelled, given: argparse.Namespace) -> list[str]:
+def predict_by_model(train: Labelled, test: Labelled, args: argparse.Namespace) -> list[str]:
     """The embedded model with a head, trained together."""
     from retrieval.encoders.classifier import load_classifier
 
-    options = LabelOptions(epochs=given.epochs, max_tokens=given.tokens, seed=given.seed)
-    if not (given.work / "training.json").exists():
-        fit_labels(learnt, None, given.work, options=options)
-    return load_classifier(given.work).labels_of(test.texts)
+    options = LabelOptions(epochs=args.epochs, max_tokens=args.tokens, seed=args.seed)
+    if not (args.work / "training.json").exists():
+        fit_labels(train, None, args.work, options=options)
+    return load_classifier(args.work).labels_of(test.texts)
 
 
-def shortened(tokenizer: Any, text: str, tokens: int) -> str:
-    """The characters of the text's first tokens, two fewer for the special ones."""
+def truncate(tokenizer: Any, text: str, tokens: int) -> str:
+    """The text's first tokens, two fewer than given for the special ones."""
     beginning = leading(tokenizer, text, tokens)
     offsets = tokenizer.encode(beginning, add_special_tokens=False).offsets[: tokens - 2]
     return beginning[: offsets[-1][1]] if offsets else ""
 
 
-def _embedded() -> Path:
+def _embedded_folder() -> Path:
     from retrieval.encoders.embedded import embedded_folder
 
     return embedded_folder()
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 

@@ -1,4 +1,4 @@
-"""What `benchmarks/relevance.py` asks: queries with and without answers, and what is found."""
+"""Queries with and without answers for `benchmarks/relevance.py`, and their rankings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.types import RETRIEVERS, Document
 
-COLLECTIONS = {  # subject, split, and what it is for
+COLLECTIONS = {  # subject, split, role
     "fairytaleqa_sections": ("stories", "train", "fitted"),
     "qmsum": ("meetings", "train", "fitted"),
     "medquad": ("medicine", "train", "fitted"),
@@ -37,25 +37,25 @@ COLLECTIONS = {  # subject, split, and what it is for
     "dbpedia_sample": ("web", "test", "held out"),
     "pubmedqa": ("medicine", "test", "held out"),
 }
-OWN, WRONG, NONSENSE, REMOVED = 300, 100, 60, 150  # queries a collection, and of each other one
-SIZES = {1: 8, 3: 8, 10: 8, 40: 4}  # documents of a small index, and how many such
+OWN, WRONG, NONSENSE, REMOVED = 300, 100, 60, 150  # numbers of queries of each kind, per collection
+SMALL_SIZES = {1: 8, 3: 8, 10: 8, 40: 4}  # number of small indexes by their documents
 DEPTH = 10
-VAIN = ("wrong", "keys", "words", "neighbour")
-"""Kinds of queries without an answer: of a collection on another subject, keys hit at random, words
-drawn at random; of a small index, of its own collection but about other documents of it."""
+UNANSWERED = ("wrong", "keys", "words", "neighbour")
+"""Kinds of queries without an answer: of a collection on another subject, random keystrokes, random
+words; and for a small index, of its own collection but about documents that it does not have."""
 
 Matrix = NDArray[np.float64]
 Query = tuple[str, str, set[str]]  # kind or id, text, documents that answer
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One query of one index: for each retriever the features of its ranking, and what answers.
+class SearchedQuery:
+    """A query of an index: the features of each retriever's ranking, and which hits are right.
 
     Attributes:
-        kind: `own`, one of `VAIN`, or `removed`: an own one, with what answers it left out.
-        small: whether it is an index of a few documents.
-        found: by retriever, features and bool, each [h], h <= DEPTH.
+        kind: `own`, one of `UNANSWERED`, or `removed`: an own one whose answers are left out.
+        small: whether the index has only a few documents.
+        found: by retriever, features f64 [h] by name and bool [h], h <= DEPTH.
     """
 
     kind: str
@@ -63,72 +63,76 @@ class Asked:
     found: Mapping[str, tuple[Mapping[str, Matrix], NDArray[np.bool_]]]
 
 
-def asked_of(
+def search_all(
     name: str, collections: Mapping[str, Collection], words: Sequence[str], work: Path
-) -> list[Asked]:
-    """All that is asked of one collection and of small indexes of its documents."""
+) -> list[SearchedQuery]:
+    """Search a collection, and small indexes of its documents, with all kinds of queries."""
     subject, _, role = COLLECTIONS[name]
     others = [
         other
-        for other, (of, _, part) in COLLECTIONS.items()
-        if part == role and of != subject and {of, subject} != {"web", "medicine"}
+        for other, (other_subject, _, other_role) in COLLECTIONS.items()
+        if other_role == role
+        and other_subject != subject
+        and {other_subject, subject} != {"web", "medicine"}
     ]
-    own = queries_of(collections[name], OWN, name)
-    wrong = {o: [text for _, text, _ in queries_of(collections[o], WRONG, o)] for o in others}
-    queries: list[Query] = [("own", text, answers) for _, text, answers in own]
+    own_queries = answered_queries(collections[name], OWN, name)
+    wrong = {o: [text for _, text, _ in answered_queries(collections[o], WRONG, o)] for o in others}
+    queries: list[Query] = [("own", text, answers) for _, text, answers in own_queries]
     queries += [("wrong", text, set()) for texts in wrong.values() for text in texts]
-    queries += nonsense(words, NONSENSE, name)
-    queries += [("removed", text, answers) for _, text, answers in own[:REMOVED]]
+    queries += nonsense_queries(words, NONSENSE, name)
+    queries += [("removed", text, answers) for _, text, answers in own_queries[:REMOVED]]
     path = work / name
     with Index.open(path) if path.exists() else Index.create(path) as index:
         if index.status().documents < len(collections[name].documents):
             index.add(collections[name].documents)
-        found = ask(index, queries, small=False)
-    drawn = random.Random(name)
-    documents = {d.id: d for d in collections[name].documents}
-    for size, count in SIZES.items():
+        searched = search_index(index, queries, small=False)
+    rng = random.Random(name)
+    documents = {document.id: document for document in collections[name].documents}
+    for size, count in SMALL_SIZES.items():
         for number in range(count if len(documents) > 1000 or size < 10 else 0):
-            chosen = small_set(drawn, own, documents, size)
-            queries = [("own", text, a) for _, text, a in own if a & chosen.keys()][:6]
+            chosen = draw_documents(rng, own_queries, documents, size)
+            queries = [("own", text, a) for _, text, a in own_queries if a & chosen.keys()][:6]
             for texts in wrong.values():
-                queries += [("wrong", text, set()) for text in drawn.sample(texts, 2)]
-            left = [text for _, text, a in drawn.sample(own, 8) if not a & chosen.keys()]
-            queries += [("neighbour", text, set()) for text in left[:4]]
-            queries += nonsense(words, 2, f"{name} {size} {number}")
+                queries += [("wrong", text, set()) for text in rng.sample(texts, 2)]
+            neighbours = [
+                text for _, text, a in rng.sample(own_queries, 8) if not a & chosen.keys()
+            ]
+            queries += [("neighbour", text, set()) for text in neighbours[:4]]
+            queries += nonsense_queries(words, 2, f"{name} {size} {number}")
             shutil.rmtree(work / "small", ignore_errors=True)
             with Index.create(work / "small") as index:
                 index.add(chosen.values())
-                found += ask(index, queries, small=True)
-    return found
+                searched += search_index(index, queries, small=True)
+    return searched
 
 
-def ask(index: Index, queries: Sequence[Query], *, small: bool) -> list[Asked]:
-    """Kind, text and answers in, rankings' features out."""
-    found = []
+def search_index(index: Index, queries: Sequence[Query], *, small: bool) -> list[SearchedQuery]:
+    """Search an index with queries; the features of their rankings."""
+    searched_queries = []
     with index._using() as snapshot:
-        passages = passages_of(snapshot)
+        passages = passages_by_document(snapshot)
         searched = SearchedSnapshot(snapshot)
         for first in range(0, len(queries), 50):
-            part = queries[first : first + 50]
-            asked = search.prepare(
-                searched, index._encoder, [text for _, text, _ in part], "hybrid"
+            batch = queries[first : first + 50]
+            prepared = search.prepare(
+                searched, index._encoder, [text for _, text, _ in batch], "hybrid"
             )
-            for query, (kind, _, answers) in zip(asked, part, strict=True):
+            for query, (kind, _, answers) in zip(prepared, batch, strict=True):
                 allowed = np.ones(snapshot.store.end, np.bool_)
                 if kind == "removed":
                     allowed[[id for answer in answers for id in passages[answer]]] = False
                     answers = set()
-                of = {}
+                by_retriever = {}
                 for name in RETRIEVERS:
                     (ranking,) = search.rank(
                         searched, [query], DEPTH, retriever=name, allowed=allowed
                     )
-                    of[name] = looked_at(searched, query, ranking, answers)
-                found.append(Asked(kind, small, of))
-    return found
+                    by_retriever[name] = features_and_labels(searched, query, ranking, answers)
+                searched_queries.append(SearchedQuery(kind, small, by_retriever))
+    return searched_queries
 
 
-def passages_of(snapshot: Snapshot) -> Mapping[str, list[int]]:
+def passages_by_document(snapshot: Snapshot) -> Mapping[str, list[int]]:
     """The ids of the passages of each document."""
     table: dict[str, list[int]] = defaultdict(list)
     for first in range(0, snapshot.store.end, 5000):
@@ -139,17 +143,17 @@ def passages_of(snapshot: Snapshot) -> Mapping[str, list[int]]:
     return table
 
 
-def looked_at(
+def features_and_labels(
     searched: SearchedSnapshot, query: Any, ranking: Ranking, answers: set[str]
 ) -> tuple[Mapping[str, Matrix], NDArray[np.bool_]]:
-    """The features of the best passages, and which of them answer."""
+    """The features of the best passages, and which of them are right."""
     run = ranking.run.first(DEPTH)
-    found = searched.stored(run.ids.tolist())
-    right = [found[id].document_id in answers for id in run.ids.tolist()]
-    return features(searched, query, run, ranking.by), np.array(right, np.bool_)
+    passages = searched.stored(run.ids.tolist())
+    is_right = [passages[id].document_id in answers for id in run.ids.tolist()]
+    return features(searched, query, run, ranking.by), np.array(is_right, np.bool_)
 
 
-def queries_of(collection: Collection, count: int, seed: str) -> list[Query]:
+def answered_queries(collection: Collection, count: int, seed: str) -> list[Query]:
     """Id, text and answers of some queries that have answers."""
     answered = [
         (id, text, {d for d, grade in collection.judgements[id].items() if grade > 0})
@@ -161,22 +165,22 @@ def queries_of(collection: Collection, count: int, seed: str) -> list[Query]:
     return answered[:count]
 
 
-def nonsense(vocabulary: Sequence[str], count: int, seed: str) -> list[Query]:
-    """Keys hit at random, and words drawn at random."""
-    drawn = random.Random(seed)
+def nonsense_queries(vocabulary: Sequence[str], count: int, seed: str) -> list[Query]:
+    """Random keystrokes, and random words."""
+    rng = random.Random(seed)
     rows = ["qwertyuiop", "asdfghjkl", "zxcvbnm", "asdfghjkl;qwertyuiopzxcvbnm"]
-    made: list[Query] = []
+    queries: list[Query] = []
     for _ in range(count):
-        row = drawn.choice(rows)
-        keys = ["".join(drawn.choices(row, k=drawn.randrange(3, 11))) for _ in range(4)]
-        made.append(("keys", " ".join(keys[: drawn.randrange(1, 5)]), set()))
-        some = " ".join(drawn.choices(vocabulary, k=drawn.randrange(2, 9)))
-        made.append(("words", some, set()))
-    return made
+        row = rng.choice(rows)
+        keys = ["".join(rng.choices(row, k=rng.randrange(3, 11))) for _ in range(4)]
+        queries.append(("keys", " ".join(keys[: rng.randrange(1, 5)]), set()))
+        words = " ".join(rng.choices(vocabulary, k=rng.randrange(2, 9)))
+        queries.append(("words", words, set()))
+    return queries
 
 
 def vocabulary(collections: Sequence[Collection]) -> list[str]:
-    """Words of at least three letters that are in at least three of some documents."""
+    """Words of at least three letters that occur in at least three documents of a sample."""
     counts: Counter[str] = Counter()
     for collection in collections:
         for document, _ in zip(collection.documents, range(1500), strict=False):
@@ -184,13 +188,13 @@ def vocabulary(collections: Sequence[Collection]) -> list[str]:
     return sorted(word for word, count in counts.items() if count > 2)
 
 
-def small_set(
-    drawn: random.Random, own: Sequence[Query], documents: Mapping[str, Document], size: int
+def draw_documents(
+    rng: random.Random, own_queries: Sequence[Query], documents: Mapping[str, Document], size: int
 ) -> dict[str, Document]:
-    """So many documents, half of them answers."""
+    """So many documents, half of which answer own queries."""
     ids: dict[str, None] = {}
-    for _, _, answers in drawn.sample(own, max(1, size // 2)):
+    for _, _, answers in rng.sample(own_queries, max(1, size // 2)):
         ids |= dict.fromkeys(sorted(answers & documents.keys())[:1])
     while len(ids) < size:
-        ids |= {drawn.choice(list(documents)): None}
+        ids |= {rng.choice(list(documents)): None}
     return {id: documents[id] for id in list(ids)[:size]}

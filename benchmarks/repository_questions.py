@@ -1,19 +1,19 @@
-"""Many questions on real repositories: messages of commits, and questions to documentation.
+"""Many questions about real repositories: commit messages, headings, questions to documentation.
 
     python benchmarks/repository_questions.py REPOSITORIES --work FOLDER --out FILE.json
 
-The repositories, splits and indexes are those of `code_questions.py`, whose 64 questions
-tell large differences only. Three sets of questions:
+Repositories, splits and indexes are those of `code_questions.py`, whose 64 questions show only
+large differences. There are three sets of questions:
 
-    commits        the first line of a commit's message. Right is the one source file that it
-                   changed, and a passage with a line that is of that commit to this day. Of
-                   changelogs, which repeat the messages, no hit counts.
-    headings       headings of the documentation, 30 at most of a repository. Right is the section.
+    commits        the first line of a commit's message. Right are the one source file that it
+                   changed, and a passage with a line that is still of that commit. Hits in
+                   changelogs, which repeat the messages, do not count.
+    headings       headings of the documentation, at most 30 per repository. Right is the section.
     documentation  questions in other words than the documentation's (`repository_questions.json`),
-                   written before any search was asked.
+                   written before any search.
 
-Of each MRR@10 by split, of hybrid: of the first hit in the right file, and of the first that has
-the right lines. `--roles 0` asks without roles.
+Measured is MRR@10 of hybrid search by set and split: of the first hit in the right file, and of the
+first with the right lines. `--roles 0` ignores the roles of files.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from code_questions import (
-    FIRST,
-    HITS,
+    DEPTH,
     PACKAGES,
     QUESTIONS,
+    SEARCHED_HITS,
     Repository,
     Span,
-    as_json,
     clone,
     read_questions,
+    to_json,
 )
 from command import run_main
 from environment import environment
@@ -49,7 +49,7 @@ from retrieval.service.location import FOLDER
 from retrieval.service.opening import open_or_create
 from retrieval.service.updating import update
 
-ASKED = Path(__file__).with_suffix(".json")
+DOCUMENTATION_QUESTIONS = Path(__file__).with_suffix(".json")
 SETS = ("commits", "headings", "documentation")
 HEADINGS = 30
 
@@ -68,14 +68,14 @@ _BLAMED = re.compile(r"\^?([0-9a-f]{39})[0-9a-f]?\s+(?:\S+\s+)?(\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question and what answers it.
 
     Attributes:
-        set: which of the three.
+        set: which of the three sets it belongs to.
         text: the question.
         path: the right file.
-        lines: the right lines: one of them for a commit, half of them else.
+        lines: the right lines: one of them suffices for a commit, otherwise half of them.
     """
 
     set: str
@@ -91,7 +91,7 @@ class Asked:
 
 
 def main() -> None:
-    """Index, ask, print, write."""
+    """Index, search, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repositories", type=Path, metavar="REPOSITORIES")
     parser.add_argument("--work", type=Path, required=True)
@@ -103,22 +103,24 @@ def main() -> None:
         folder = clone(repository, args.repositories, args.work)
         with open_or_create(folder / FOLDER) as index:
             update(index, [folder])
-            roles = {one.source or one.id: one.metadata.get("role") for one in index.listed()}
-            asked = [*commits(folder, repository.commit, set(roles))]
-            asked += [*headings(folder, roles), *documentation(repository)]
+            roles = {
+                entry.source or entry.id: entry.metadata.get("role") for entry in index.listed()
+            }
+            questions = [*commit_questions(folder, repository.commit, set(roles))]
+            questions += [*heading_questions(folder, roles), *documentation_questions(repository)]
             rows += [
                 {"repository": repository.name, "split": repository.split} | row
-                for row in judged(index, asked, roles, Hybrid(roles=args.roles))
+                for row in judge(index, questions, roles, Hybrid(roles=args.roles))
             ]
-        print(f"{repository.name}: {len(asked)} questions asked", flush=True)
+        print(f"{repository.name}: {len(questions)} questions asked", flush=True)
     result = {**environment(PACKAGES), "roles": args.roles}
-    result |= {"mrr_at_10": summary(rows), "questions": rows}
-    args.out.write_text(as_json(result), encoding="utf-8")
+    result |= {"mrr_at_10": summarise(rows), "questions": rows}
+    args.out.write_text(to_json(result), encoding="utf-8")
     print(json.dumps(result["mrr_at_10"], indent=1))
 
 
-def commits(folder: Path, last: str, indexed: set[str]) -> Iterator[Asked]:
-    """Commits up to `last` that changed one source file, of which lines are still there."""
+def commit_questions(folder: Path, last: str, indexed: set[str]) -> Iterator[Question]:
+    """Commits up to `last` that changed one source file and have lines left in it."""
     log = _git(folder, "log", "--no-merges", "--name-only", "--format=%x00%H%x01%s", last)
     blamed: dict[str, Mapping[str, Sequence[int]]] = {}
     for entry in log.split("\0")[1:]:
@@ -136,73 +138,85 @@ def commits(folder: Path, last: str, indexed: set[str]) -> Iterator[Asked]:
         if path not in blamed:
             blamed[path] = blame(folder, last, path)
         if lines := blamed[path].get(commit[:39]):
-            yield Asked("commits", text, path, lines)
+            yield Question("commits", text, path, lines)
 
 
 def blame(folder: Path, last: str, path: str) -> Mapping[str, Sequence[int]]:
-    """The lines of a file that are of each commit, by 39 digits of it: a first one has no more."""
-    found: dict[str, list[int]] = defaultdict(list)
+    """The lines of a file by the first 39 digits of their commit; root commits show no more."""
+    lines: dict[str, list[int]] = defaultdict(list)
     for line in _git(folder, "blame", "-l", "-s", last, "--", path).splitlines():
         if match := _BLAMED.match(line):
-            found[match[1]].append(int(match[2]))
-    return found
+            lines[match[1]].append(int(match[2]))
+    return lines
 
 
-def headings(folder: Path, roles: Mapping[str, object]) -> Iterator[Asked]:
-    """Headings of two words or more with a text below them, the same in each run."""
-    found = []
+def heading_questions(folder: Path, roles: Mapping[str, object]) -> Iterator[Question]:
+    """Headings of at least two words with text below them, drawn with a fixed seed."""
+    questions = []
     for path in sorted(path for path, role in roles.items() if role == "docs"):
         kind = format_of(path).name
         if kind not in ("markdown", "rst") or not (folder / path).is_file():
             continue
         text = (folder / path).read_text(encoding="utf-8", errors="replace")
-        for one in outline_of(text, {"format": kind}).sections:
-            if one.level and len(one.heading.split()) > 1 and len(text[one.body : one.end]) > 100:
-                lines = range(text.count("\n", 0, one.start) + 1, text.count("\n", 0, one.end) + 1)
-                found.append(Asked("headings", one.heading, path, lines))
-    random.Random(7).shuffle(found)
-    yield from found[:HEADINGS]
+        for section in outline_of(text, {"format": kind}).sections:
+            if (
+                section.level
+                and len(section.heading.split()) > 1
+                and len(text[section.body : section.end]) > 100
+            ):
+                lines = range(
+                    text.count("\n", 0, section.start) + 1, text.count("\n", 0, section.end) + 1
+                )
+                questions.append(Question("headings", section.heading, path, lines))
+    random.Random(7).shuffle(questions)
+    yield from questions[:HEADINGS]
 
 
-def documentation(repository: Repository) -> Iterator[Asked]:
-    """What was written down for a repository."""
-    for one in json.loads(ASKED.read_text(encoding="utf-8")).get(repository.name, ()):
-        first, last = one["lines"]
-        yield Asked("documentation", one["question"], one["path"], range(first, last + 1))
+def documentation_questions(repository: Repository) -> Iterator[Question]:
+    """The written questions of a repository."""
+    for entry in json.loads(DOCUMENTATION_QUESTIONS.read_text(encoding="utf-8")).get(
+        repository.name, ()
+    ):
+        first, last = entry["lines"]
+        yield Question("documentation", entry["question"], entry["path"], range(first, last + 1))
 
 
-def judged(
-    index: Index, asked: Sequence[Asked], roles: Mapping[str, object], hybrid: Hybrid
+def judge(
+    index: Index, questions: Sequence[Question], roles: Mapping[str, object], hybrid: Hybrid
 ) -> Iterator[dict[str, object]]:
-    """Of each question the ranks of the right file and the right lines, None beyond the tenth."""
-    found = index.search_batch([one.text for one in asked], HITS, hybrid=hybrid, highlights=False)
-    for one, hits in zip(asked, found, strict=True):
+    """The ranks of the right file and the right lines of each question; None beyond the tenth."""
+    results = index.search_batch(
+        [question.text for question in questions], SEARCHED_HITS, hybrid=hybrid, highlights=False
+    )
+    for question, hits in zip(questions, results, strict=True):
         spans = [Span(hit.path or hit.document_id, hit.start_line, hit.end_line) for hit in hits]
-        if one.set == "commits":
+        if question.set == "commits":
             spans = [span for span in spans if roles.get(span.path) != "changelog"]
-        files = list(dict.fromkeys(span.path for span in spans))[:FIRST]
-        right = [one.is_right(span) for span in spans[:FIRST]]
+        files = list(dict.fromkeys(span.path for span in spans))[:DEPTH]
+        right = [question.is_right(span) for span in spans[:DEPTH]]
         yield {
-            "set": one.set,
-            "question": one.text,
-            "path": one.path,
-            "file": files.index(one.path) + 1 if one.path in files else None,
+            "set": question.set,
+            "question": question.text,
+            "path": question.path,
+            "file": files.index(question.path) + 1 if question.path in files else None,
             "lines": right.index(True) + 1 if True in right else None,
         }
 
 
-def summary(rows: Sequence[Mapping[str, object]]) -> dict[str, dict[str, object]]:
+def summarise(rows: Sequence[Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """MRR@10 of each set and split."""
-    made: dict[str, dict[str, object]] = {}
+    result: dict[str, dict[str, object]] = {}
     for kind in SETS:
         for split in ("development", "held-out"):
-            some = [row for row in rows if (row["set"], row["split"]) == (kind, split)]
-            ranks = {name: [row[name] for row in some] for name in ("file", "lines")}
-            made[f"{kind}, {split}"] = {"questions": len(some)} | {
-                name: round(sum(1 / int(str(rank)) for rank in of if rank) / max(1, len(of)), 3)
-                for name, of in ranks.items()
+            members = [row for row in rows if (row["set"], row["split"]) == (kind, split)]
+            ranks = {name: [row[name] for row in members] for name in ("file", "lines")}
+            result[f"{kind}, {split}"] = {"questions": len(members)} | {
+                name: round(
+                    sum(1 / int(str(rank)) for rank in values if rank) / max(1, len(values)), 3
+                )
+                for name, values in ranks.items()
             }
-    return made
+    return result
 
 
 def _git(folder: Path, *arguments: str) -> str:

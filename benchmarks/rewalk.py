@@ -1,18 +1,18 @@
-"""What it costs to see that nothing has changed: syncs of unchanged files against a bare walk.
+"""What it costs to see that nothing has changed: syncs of unchanged files beside a bare walk.
 
     python benchmarks/rewalk.py --out FILE.json [--files 50000] [--runs 15]
 
-Makes a repository of small files in folders of a few each, with a `.gitignore`, ignored folders and
-all files tracked, indexes it once by an encoder that costs nothing, and then in turns:
+Creates a repository of small tracked files in small folders, with a `.gitignore` and ignored
+folders, indexes it once by an encoder that costs nothing, and then measures in turns:
 
 - bare: a walk by os.scandir and stat, of files and folders alone;
 - os.walk: the same by os.walk and os.stat;
 - walk: a Discovery that knows every file;
 - sync: `retrieval.sync.sync` of the index;
-- look: whether files have changed, without and (`search`) with the bound that a search puts on it;
+- look: whether files have changed, without and (`search`) with the time limit of a search;
 - command: `retrieval index` as a process of its own, and `start`: `retrieval --version`.
 
-Times are of the processor, user and system, and of the clock.
+Times are CPU time, user and system, and wall time.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ import numpy as np
 from environment import environment
 from json_files import write_json
 from numpy.typing import NDArray
+from timing import cpu_seconds
 
 from retrieval.documents import Stamp, discover
 from retrieval.index import Index
@@ -47,7 +48,7 @@ RULES = "*.log *.py[cod] __pycache__/ /build/ .env* !.env.example *~ /docs/_buil
 
 
 def main() -> None:
-    """Make the files and the index, measure, print, write."""
+    """Create the files and the index, measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--to-a-folder", type=int, default=12)
@@ -57,15 +58,15 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "repository"
-        make(top, args.files, args.to_a_folder)
-        with Index.create(top / ".retrieval", encoder=Nothing()) as index:
+        create_repository(top, args.files, args.to_a_folder)
+        with Index.create(top / ".retrieval", encoder=NullEncoder()) as index:
             added = sync(index, [top]).added
             assert added == args.files, added
-        # Files are told by their times only once these are two seconds old.
-        with Index.open(top / ".retrieval", encoder=Nothing()) as index:
+        # File times are trusted only once they are two seconds old.
+        with Index.open(top / ".retrieval", encoder=NullEncoder()) as index:
             time.sleep(2)
             sync(index)
-            rows = measured(top, index, args.files, args.runs)
+            rows = measure_ways(top, index, args.files, args.runs)
     result = {
         "environment": environment(PACKAGES),
         "note": args.note,
@@ -74,21 +75,21 @@ def main() -> None:
         "to_a_folder": args.to_a_folder,
         "runs": args.runs,
         "look_seconds": LOOK_S,
-        "median": {what: medians(rows, what) for what in rows[0]["took"]},
+        "median": {way: medians(rows, way) for way in rows[0]["took"]},
         "rows": rows,
     }
     bare = result["median"]["bare"]
     result["ratio"] = {
-        what: {kind: round(value / bare[kind], 3) for kind, value in seconds.items()}
-        for what, seconds in result["median"].items()
+        way: {kind: round(value / bare[kind], 3) for kind, value in seconds.items()}
+        for way, seconds in result["median"].items()
     }
     print(json.dumps({name: result[name] for name in ("files", "load", "median", "ratio")}))
     if args.out:
         write_json(args.out, result)
 
 
-class Nothing:
-    """An encoder whose vectors say nothing."""
+class NullEncoder:
+    """An encoder of one-dimensional vectors that costs nothing."""
 
     name = "nothing"
     fingerprint = "0" * 64
@@ -107,8 +108,8 @@ class Nothing:
     encode_queries = encode_documents
 
 
-def make(top: Path, files: int, to_a_folder: int) -> None:
-    """A repository: `files` tracked ones, and in every tenth folder something ignored."""
+def create_repository(top: Path, files: int, to_a_folder: int) -> None:
+    """A git repository of `files` tracked files; every tenth folder has ignored ones as well."""
     for number in range(files):
         folder = number // to_a_folder
         path = top / f"part{folder % 40}" / f"module{folder // 40}" / f"step_{number}.py"
@@ -124,55 +125,54 @@ def make(top: Path, files: int, to_a_folder: int) -> None:
         subprocess.run(["git", "-C", str(top), "add", "-A"], check=True)
 
 
-def measured(top: Path, index: Index, files: int, runs: int) -> list[dict[str, Any]]:
-    """All in turns, so that whatever else goes on meets all."""
+def measure_ways(top: Path, index: Index, files: int, runs: int) -> list[dict[str, Any]]:
+    """Rows of all ways in turns, so that load from elsewhere meets all of them."""
     known: dict[str, Stamp] = {row[2]: row for row in index.known_files()}
     program = [sys.executable, "-m", "retrieval"]
-    again = [*program, "index", "--index", str(index.path), "--json"]
+    reindex = [*program, "index", "--index", str(index.path), "--json"]
     ways: dict[str, Callable[[], int]] = {
-        "bare": lambda: bare(top),
-        "os.walk": lambda: bare_by_os_walk(top),
-        "walk": lambda: walked(top, known),
+        "bare": lambda: walk_by_scandir(top),
+        "os.walk": lambda: walk_by_os(top),
+        "walk": lambda: walk_by_discovery(top, known),
         "sync": lambda: sync(index).unchanged,
         "look": lambda: files if not changes(index, 60) else 0,
         "search": lambda: files if not changes(index) else 0,
-        "command": lambda: json.loads(subprocess.check_output(again))["unchanged"],
+        "command": lambda: json.loads(subprocess.check_output(reindex))["unchanged"],
         "start": lambda: files if subprocess.check_output([*program, "--version"]) else 0,
     }
     rows = []
     for run in range(runs):
-        took = {}
-        for what, once in ways.items():
-            count, processor, clock = timed(once)
-            assert count == files, (what, count, files)
-            took[what] = {"processor": round(processor, 4), "clock": round(clock, 4)}
-        rows.append({"run": run, "took": took})
+        times = {}
+        for way, work in ways.items():
+            count, cpu_s, wall_s = time_once(work)
+            assert count == files, (way, count, files)
+            times[way] = {"processor": round(cpu_s, 4), "clock": round(wall_s, 4)}
+        rows.append({"run": run, "took": times})
     return rows
 
 
-def medians(rows: list[dict[str, Any]], what: str) -> dict[str, float]:
-    """The median seconds of one of those, of the processor and of the clock."""
+def medians(rows: list[dict[str, Any]], way: str) -> dict[str, float]:
+    """The median CPU and wall seconds of one way."""
     return {
-        kind: round(statistics.median(row["took"][what][kind] for row in rows), 4)
+        kind: round(statistics.median(row["took"][way][kind] for row in rows), 4)
         for kind in ("processor", "clock")
     }
 
 
-def processor_seconds() -> float:
-    """User and system time of this process and of those that it waited for."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+def cpu_seconds_with_children() -> float:
+    """CPU seconds of this process and of the children that it waited for."""
+    return cpu_seconds() + cpu_seconds(resource.RUSAGE_CHILDREN)
 
 
-def timed(once: Callable[[], int]) -> tuple[int, float, float]:
-    """What it gives, and its seconds of the processor and of the clock."""
-    processor, clock = processor_seconds(), time.perf_counter()
-    count = once()
-    return count, processor_seconds() - processor, time.perf_counter() - clock
+def time_once(work: Callable[[], int]) -> tuple[int, float, float]:
+    """The value of a call, and its CPU and wall seconds."""
+    cpu_before, started = cpu_seconds_with_children(), time.perf_counter()
+    value = work()
+    return value, cpu_seconds_with_children() - cpu_before, time.perf_counter() - started
 
 
-def bare(top: Path) -> int:
-    """How many `.py` files there are; every file is asked for its status."""
+def walk_by_scandir(top: Path) -> int:
+    """The number of `.py` files, with a stat of every file."""
     count, pending = 0, [str(top)]
     while pending:
         with os.scandir(pending.pop()) as listing:
@@ -185,8 +185,8 @@ def bare(top: Path) -> int:
     return count
 
 
-def bare_by_os_walk(top: Path) -> int:
-    """As `bare`."""
+def walk_by_os(top: Path) -> int:
+    """The same by os.walk."""
     count = 0
     for folder, folders, names in os.walk(top):
         folders[:] = [name for name in folders if name not in (".git", ".retrieval")]
@@ -196,8 +196,8 @@ def bare_by_os_walk(top: Path) -> int:
     return count
 
 
-def walked(top: Path, known: dict[str, Stamp]) -> int:
-    """How many of the known files are as they were."""
+def walk_by_discovery(top: Path, known: dict[str, Stamp]) -> int:
+    """How many of the known files are unchanged."""
     discovery = discover([top], top, exclude=[top / ".retrieval"], known=known)
     assert not list(discovery)
     return len(discovery.unchanged)

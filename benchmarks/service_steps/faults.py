@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from hostile_requests import answer_to, hostile
+from hostile_requests import hostile_requests, send_request
 
 from service_steps.processes import Server, serving
 from service_steps.rounds import growth
@@ -43,13 +43,13 @@ def restart(folder: Path, number: int) -> Any:
 
 def damaged_requests(server: Server, count: int) -> Any:
     """Send damaged requests; the statuses of the answers, and memory after each batch."""
-    requests = itertools.islice(hostile(1), count)
+    requests = itertools.islice(hostile_requests(1), count)
     statuses: Counter[str] = Counter()
     memory_mib: list[float] = []
 
     def send(request: Any) -> str:
         try:
-            return str(answer_to(server.port, request))
+            return str(send_request(server.port, request))
         except TimeoutError:
             return "hang"
 

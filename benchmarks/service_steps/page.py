@@ -92,17 +92,17 @@ def chromium() -> Iterator[Any]:
     Raises:
         MissingDependency: Chromium, its driver or selenium is not installed.
     """
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     try:
         from selenium import webdriver
         from selenium.webdriver.chrome.service import Service
     except ImportError:
         driver = None
-    if not chromium or not driver:
+    if not binary or not driver:
         raise MissingDependency("the part `page` needs Chromium, its driver and selenium")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = binary
     with tempfile.TemporaryDirectory() as profile:
         for option in (
             *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),

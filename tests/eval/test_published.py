@@ -88,7 +88,7 @@ def publish(published: ModuleType, encoder: FakeEncoder, tmp_path: Path) -> Publ
     (tmp_path / "minilm").mkdir()
     page = f"# Before\n\n{published.BEGIN}\nold\n{published.END}\n\nAfter.\n"
     (tmp_path / "page.md").write_text(page)
-    places = published.Places(
+    places = published.Outputs(
         results=tmp_path / "results.json",
         page=tmp_path / "page.md",
         report=tmp_path / "report.html",

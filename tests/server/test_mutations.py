@@ -32,9 +32,9 @@ def hostile_requests() -> ModuleType:
 def test_no_damaged_request_is_a_fault(serve: Serve) -> None:
     client = serve(agents=agents())
     module = hostile_requests()
-    requests = itertools.islice(module.hostile(SEED), COUNT)
+    requests = itertools.islice(module.hostile_requests(SEED), COUNT)
     with ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(lambda sent: module.answer_to(client.port, sent), requests))
+        statuses = list(pool.map(lambda sent: module.send_request(client.port, sent), requests))
     assert not [status for status in statuses if status is not None and status >= 500]
     assert statuses.count(200) > COUNT / 20  # some are still well-formed
     assert sum(status is not None and 400 <= status < 500 for status in statuses) > COUNT / 3
