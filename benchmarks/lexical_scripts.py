@@ -28,6 +28,7 @@ from command import run_main
 from environment import environment
 from json_files import write_json
 
+from retrieval.errors import InputError
 from retrieval.indexes import LexicalIndex, write_lexical
 from retrieval.indexes.lexical.folding import fold
 from retrieval.indexes.lexical.words import _GRAPHEME, SPACELESS, indexed, stems
@@ -206,6 +207,8 @@ def main() -> None:
     for argument in args.folders:
         name, _, folder = argument.partition("=")
         texts, queries = sections(Path(folder))
+        if not queries:
+            raise InputError(f"{argument}: no heading to search by; give NAME=FOLDER with Markdown")
         rows[name] = {"sections": len(texts), "queries": len(queries), "variants": {}}
         by_variant = rows[name]["variants"]
         for variant, text_cut, query_cut in variants():

@@ -129,7 +129,7 @@ def main() -> None:
             started = cpu_seconds_with_children()
             try:
                 text = reader(path)
-            except ImportError:
+            except (ImportError, FileNotFoundError):  # the reader is not installed
                 continue
             cpu_s = cpu_seconds_with_children() - started
             row = (*compare_words(words(text), wanted), cpu_s)

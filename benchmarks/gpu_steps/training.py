@@ -23,18 +23,18 @@ from retrieval.encoders.model_folder import TOKENIZER_FILE
 
 def base(run: Run) -> None:
     """Forward and backward of base on mixed lengths, in bfloat16 autocast, with AdamW."""
-    config = run.sizes.models["base"]
+    student_config = run.sizes.models["base"]
     longest = run.sizes.short[1]
     lengths = mixed_texts(max(2, 2 * run.sizes.train_tokens // longest), longest).lengths
     for name in BACK_ENDS:
         facts = {"model": "base", "attention": name, "tokens": sum(lengths)}
-        run.row(facts, partial(_step_time, run, config, lengths, name))
+        run.row(facts, partial(_step_time, run, student_config, lengths, name))
 
 
-def _step_time(run: Run, config: Any, lengths: list[int], back_end: str) -> dict[str, Any]:
+def _step_time(run: Run, student_config: Any, lengths: list[int], back_end: str) -> dict[str, Any]:
     """Seconds of a training step, and its peak memory."""
     with configured(run, {"attention": back_end, "fused": False}, torch.bfloat16, gradient=True):
-        model = copy.deepcopy(random_trunk(config)).to(run.device).requires_grad_(True)
+        model = copy.deepcopy(random_trunk(student_config)).to(run.device).requires_grad_(True)
         optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=run.on_gpu)
         token_ids, layout = random_ids(lengths).to(run.device), Layout.of(lengths, run.device)
 
@@ -91,7 +91,7 @@ def _distillation_rate(run: Run, device: torch.device, batch: int, folder: Path)
     from lab.distillation.distill import distill, tokens_seen
     from lab.distillation.distill_config import DistillConfig
     from lab.distillation.teacher import Teacher
-    from lab.recipes.embedded_model import begun, config
+    from lab.recipes.embedded_model import new_student, student_config
     from lab.running.distributed import Ranks
     from lab.text.corpus import tokenise
     from retrieval.encoders.tokenization import load_tokenizer
@@ -112,7 +112,9 @@ def _distillation_rate(run: Run, device: torch.device, batch: int, folder: Path)
     pages = sorted((ROOT / "docs").rglob("*.md"))[: 4 if run.dry else None]
     records = [Record(page.read_text(encoding="utf-8"), page.stem, page.stem) for page in pages]
     corpus = tokenise(records, tokenizer)
-    student = begun(teacher, config(tokenizer, layers=layers, hidden=hidden)).to(device)
+    student = new_student(teacher, student_config(tokenizer, layers=layers, hidden=hidden)).to(
+        device
+    )
     settings = DistillConfig(tokens=1 << 40, batch_tokens=batch, pairs_from=0.0)
     out = folder / "run"
 

@@ -2,19 +2,19 @@
 
 teacher           a BERT whose vectors are learnt, token by token
 teachers          several teachers, each with its weight
-teacher_outputs   what one teacher makes of a batch
+teacher_outputs   one teacher's vectors of a batch
 long_texts        long texts, of which the teacher reads a window at a time
-needles           passages told apart from the same with one word changed
+needles           passages, to be told from the same with one word changed
 losses            distances to the teachers, and contrast between pairs
-all_gather        a batch that several processes have read
-distill           the run: resumable, checkpointed, in one process or several; `distill_config`
+all_gather        the vectors of a batch that several processes share
+distill           the run: resumable, in one process or several; `distill_config`
 
-joint             the geometry of several encoders together, on a model that keeps what it can do
-joint_targets     several encoders as one geometry; `joint_text` has them read a corpus
-onnx_teacher      an encoder to learn from, of which there is an ONNX graph alone
+joint             the geometry of several encoders together, for a model that keeps its abilities
+joint_targets     several encoders as one geometry; `joint_text` has them encode a corpus
+onnx_teacher      an encoder of which only an ONNX graph exists, as a teacher
 
-statements        statements alike but for a word or two, put into other texts
-hidden_states     what the trunk makes of texts, kept on the disk
-token_head        the token head alone, on a trunk that stays as it is; `token_head_reading`
-query_weights     what a token counts in a query
+statements        statements that differ in a word or two, inserted into other texts
+hidden_states     the trunk's hidden vectors of texts, kept on disk
+token_head        further training of the token head, on a frozen trunk; `token_head_reading`
+query_weights     the weight of a token in a query
 """

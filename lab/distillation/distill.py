@@ -34,10 +34,10 @@ from lab.distillation.losses import (
     Share,
     needle_loss,
     pair_losses,
+    teacher_scores,
     teachers_loss,
-    teachers_ranking,
 )
-from lab.distillation.needles import Needles, Words, hide
+from lab.distillation.needles import Needles, Words, hide_needles
 from lab.distillation.teacher import Teacher, fitted_axes, principal_axes
 from lab.distillation.teacher_outputs import TeacherOutput
 from lab.distillation.teachers import TeacherEnsemble, WeightedTeacher
@@ -105,29 +105,34 @@ def distill(
     if ranks is None:
         check_alone("distillation without ranks")
         ranks = Ranks(device=next(student.parameters()).device)
-    given = [WeightedTeacher(teachers)] if isinstance(teachers, Teacher) else teachers
-    ensemble = TeacherEnsemble(given, corpus, kept=vectors)
+    members = [WeightedTeacher(teachers)] if isinstance(teachers, Teacher) else teachers
+    ensemble = TeacherEnsemble(members, corpus, kept=vectors)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(student, ensemble, corpus, config, folder, ranks, words)
-    started, first, saved = time.monotonic(), run.seen, time.monotonic()
+    started, seen_before, last_save = time.monotonic(), run.seen, time.monotonic()
     student.train()
     end = config.tokens if until is None else min(until, config.tokens)
     stop = False
-    with interrupted() as pressed:
+    with interrupted() as was_interrupted:
         while run.seen < end:
             figures = run.step()
             now = time.monotonic()
             if log is not None and ranks.leads and run.steps % 10 == 0:
-                rate = (run.seen - first) / (now - started)
+                rate = (run.seen - seen_before) / (now - started)
                 log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
-            late = ranks.leads and deadline is not None and now >= deadline
-            stop, late = ranks.any(pressed(), late)
-            if stop or late or now - saved >= config.checkpoint_seconds or run.seen >= end:
+            past_deadline = ranks.leads and deadline is not None and now >= deadline
+            stop, past_deadline = ranks.any(was_interrupted(), past_deadline)
+            if (
+                stop
+                or past_deadline
+                or now - last_save >= config.checkpoint_seconds
+                or run.seen >= end
+            ):
                 run.save()
-                saved = now
-            if stop or late:
+                last_save = now
+            if stop or past_deadline:
                 break
-        # Whoever ends before the checkpoint is written may take the others along.
+        # A process that ends before the checkpoint is written may end the others, too.
         ranks.wait()
         if stop:
             raise KeyboardInterrupt
@@ -140,7 +145,7 @@ def tokens_seen(folder: Path) -> int:
 
 
 class _Run:
-    """What a run consists of, and its checkpoint."""
+    """The state of a run, its steps, and its checkpoint."""
 
     def __init__(
         self,
@@ -164,16 +169,16 @@ class _Run:
                 if projection is not None
             }
         )
-        rates = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=config.embedding)
-        learning = nn.ModuleList([student, self.projections])
-        self.optimisers = optimisers(learning, student.trunk, rates)
-        self.parameters: list[Tensor] = [p for p in learning.parameters() if p.requires_grad]
+        settings = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=config.embedding)
+        trained_modules = nn.ModuleList([student, self.projections])
+        self.optimisers = optimisers(trained_modules, student.trunk, settings)
+        self.parameters: list[Tensor] = [p for p in trained_modules.parameters() if p.requires_grad]
         self._peaks = peak_rates(self.optimisers)
         self.steps = self.seen = 0
-        self._drawn = {"text": 0, "pair": 0, "long": 0}
+        self._consumed = {"text": 0, "pair": 0, "long": 0}
         state = read_state(folder)
         if state is None:
-            self.axes = self._axes()
+            self.axes = self._find_axes()
         else:
             self._load(state)
         self._streams: dict[str, Iterator[Any] | None] = {
@@ -183,124 +188,137 @@ class _Run:
                 corpus, config.batch_tokens, seed=config.seed, odds=config.long_odds
             ),
         }
-        for name, count in self._drawn.items():
+        for name, count in self._consumed.items():
             stream = self._streams[name]
             if stream is not None:
                 next(islice(stream, count, count), None)
 
     def step(self) -> dict[str, float]:
-        """One update; its figures."""
-        done, config = self.seen / self.config.tokens, self.config
-        factor = warmup_stable_decay(done, decay=config.decay)
+        """One update of the weights; its figures."""
+        progress, config = self.seen / self.config.tokens, self.config
+        factor = warmup_stable_decay(progress, decay=config.decay)
         set_rates(self.optimisers, self._peaks, factor)
-        mixed = done >= config.pairs_from
+        with_pairs = progress >= config.pairs_from
         self.steps += 1
-        if mixed and config.long_every and self.steps % config.long_every == 0:
-            figures = self._on_long(self._next("long"))
+        if with_pairs and config.long_every and self.steps % config.long_every == 0:
+            figures = self._step_on_long(self._next_batch("long"))
         else:
-            figures = self._on_texts(self._next("text"), config.layerwise if done < 0.5 else 0.0)
-            if mixed and self._streams["pair"] is not None:
-                figures |= self._on_pairs(self._next("pair"))
+            figures = self._step_on_texts(
+                self._next_batch("text"), config.layerwise if progress < 0.5 else 0.0
+            )
+            if with_pairs and self._streams["pair"] is not None:
+                figures |= self._step_on_pairs(self._next_batch("pair"))
         self.ranks.sum_gradients(self.parameters)
         update(self.optimisers, self.parameters, 1.0)
         return {"lr": round(factor, 4)} | figures
 
-    def _next(self, name: str) -> Any:
+    def _next_batch(self, name: str) -> Any:
+        """The next batch of a stream, which is counted for the checkpoint."""
         stream = self._streams[name]
         assert stream is not None
-        self._drawn[name] += 1
+        self._consumed[name] += 1
         return next(stream)
 
-    def _on_texts(self, chosen: NDArray[np.int64], layerwise: float) -> dict[str, float]:
-        own, share = self._own(self.corpus.lengths[chosen])
-        outputs = self.ensemble.of_texts(chosen[own], states=layerwise > 0)
-        texts = [self.corpus[int(text)] for text in chosen[own]]
+    def _step_on_texts(self, chosen: NDArray[np.int64], layerwise: float) -> dict[str, float]:
+        """Backpropagate the distillation loss of a batch of texts."""
+        local, share = self._local_share(self.corpus.lengths[chosen])
+        outputs = self.ensemble.of_texts(chosen[local], states=layerwise > 0)
+        texts = [self.corpus[int(text)] for text in chosen[local]]
         self.seen += int(self.corpus.lengths[chosen].sum())
-        return self._distilled(texts, outputs, layerwise, share)
+        return self._learn(texts, outputs, layerwise, share)
 
-    def _on_long(self, runs: list[NDArray[np.int64]]) -> dict[str, float]:
-        # Of each window but a run's last, [SEP] goes, and [CLS] of each but the first.
+    def _step_on_long(self, runs: list[NDArray[np.int64]]) -> dict[str, float]:
+        """Backpropagate the losses of long texts."""
+        # Joining drops [SEP] of each window but a run's last, and [CLS] of each but the first.
         lengths = np.array([self.corpus.lengths[run].sum() - 2 * (len(run) - 1) for run in runs])
-        own, share = self._own(lengths)
-        mine = [runs[number] for number in own]
+        local, share = self._local_share(lengths)
+        local_runs = [runs[number] for number in local]
         if self.words is None:
-            long_texts, outputs = self.ensemble.of_long(mine)
+            long_texts, outputs = self.ensemble.of_long(local_runs)
             self.seen += int(lengths.sum())
-            figures = self._distilled(long_texts.texts, outputs, 0.0, share)
+            figures = self._learn(long_texts.texts, outputs, 0.0, share)
         else:
-            # A run's passages are the same whichever process reads it.
-            hidden = [
-                hide(self.corpus, runs[number], self.words, [self.config.seed, self.steps, number])
-                for number in own.tolist()
+            # A run has the same passages whichever process reads it.
+            needles = [
+                hide_needles(
+                    self.corpus, runs[number], self.words, [self.config.seed, self.steps, number]
+                )
+                for number in local.tolist()
             ]
-            figures = self._with_needles(mine, hidden, share)
+            figures = self._learn_with_needles(local_runs, needles, share)
             self.seen += 2 * int(lengths.sum())
         return {f"long_{name}": value for name, value in figures.items()}
 
-    def _with_needles(
-        self, runs: list[NDArray[np.int64]], hidden: list[Needles], share: Share
+    def _learn_with_needles(
+        self, runs: list[NDArray[np.int64]], needles_of_runs: list[Needles], share: Share
     ) -> dict[str, float]:
-        """Long texts, learnt from as others are, and their passages told from changed ones."""
-        long_texts, outputs = self.ensemble.of_long(runs, [needles.own for needles in hidden])
-        changed = join_windows([needles.changed for needles in hidden]).texts
-        queries = [needles.queries for needles in hidden]
+        """Distil long texts, and tell their passages from changed ones."""
+        long_texts, outputs = self.ensemble.of_long(
+            runs, [needles.original for needles in needles_of_runs]
+        )
+        changed = join_windows([needles.changed for needles in needles_of_runs]).texts
+        queries = [needles.queries for needles in needles_of_runs]
         texts = [*long_texts.texts, *changed, *itertools.chain.from_iterable(queries)]
         out = self._output(*flatten(texts, self.ranks.device))
         count, rows = len(long_texts.texts), sum(map(len, long_texts.texts))
         first = Output(out.hidden[:rows], out.dense[:count], out.tokens[:rows], [])
         layout = Layout.of([len(text) for text in long_texts.texts], self.ranks.device)
-        # Of the whole step, which passages have made longer, and not every text alike.
-        asked, told = (sum(map(len, queries)), rows) if share.texts else (0, 0)
-        totals = torch.tensor([asked, told], device=self.ranks.device)
-        every, everything = self.ranks.sum(totals).tolist()
-        share = Share(told / everything, share.texts)
+        # Shares of the whole step: inserted passages make some texts longer than others.
+        query_count, token_count = (sum(map(len, queries)), rows) if share.texts else (0, 0)
+        totals = torch.tensor([query_count, token_count], device=self.ranks.device)
+        all_queries, all_tokens = self.ranks.sum(totals).tolist()
+        share = Share(token_count / all_tokens, share.texts)
         loss, parts = self._distance(first, outputs, layout, 0.0, share)
-        needle = ahead = loss.new_zeros(())
-        if asked:
+        needle_part = ahead_part = loss.new_zeros(())
+        if query_count:
             vectors = torch.split(out.tokens.float(), [len(text) for text in texts])
-            asking = iter(vectors[2 * count :])
-            needle, ahead = needle_loss(
-                [list(islice(asking, len(own))) for own in queries],
-                [[self._query_weights(query) for query in own] for own in queries],
+            query_vectors = iter(vectors[2 * count :])
+            needle_part, ahead_part = needle_loss(
+                [list(islice(query_vectors, len(run_queries))) for run_queries in queries],
+                [[self._query_weights(query) for query in run_queries] for run_queries in queries],
                 vectors[:count],
                 vectors[count : 2 * count],
             )
-            loss = loss + self.config.needle_weight * asked / every * needle
-            needle, ahead = asked / every * needle, asked / every * ahead
+            loss = loss + self.config.needle_weight * query_count / all_queries * needle_part
+            needle_part, ahead_part = (
+                query_count / all_queries * needle_part,
+                query_count / all_queries * ahead_part,
+            )
         torch.autograd.backward(loss)
-        return self._summed(parts | {"needle": needle, "ahead": ahead})
+        return self._sum_figures(parts | {"needle": needle_part, "ahead": ahead_part})
 
     def _query_weights(self, query: NDArray[Any]) -> Tensor:
-        """What each token of a query counts in a search: f32 [l], 1 on average."""
+        """The weight of each token of a query in a search: f32 [l], 1 on average."""
         if self.student.query_token_weights is None:
             return torch.ones(len(query), device=self.ranks.device)
         weights = self.student.query_token_weights[torch.from_numpy(query.astype(np.int64))]
         return weights / weights.mean()
 
-    def _own(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Share]:
-        """Numbers of the texts that this process reads, and what part of the step they are.
+    def _local_share(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Share]:
+        """Indices of the texts that this process reads, and their share of the step.
 
-        A process without a share reads the first text, and it counts nothing: so every process
-        has the same figures to add up.
+        A process without a share reads the first text with a weight of 0, so that every process has
+        the same figures to sum.
         """
         if self.ranks.count == 1:
             return np.arange(len(lengths)), WHOLE
-        own = self.ranks.share(len(lengths))
-        if not len(own):
+        local = self.ranks.share(len(lengths))
+        if not len(local):
             return np.zeros(1, np.int64), Share(0.0, 0.0)
-        return own, Share(float(lengths[own].sum() / lengths.sum()), len(own) / len(lengths))
+        return local, Share(float(lengths[local].sum() / lengths.sum()), len(local) / len(lengths))
 
-    def _distilled(
+    def _learn(
         self,
         texts: list[NDArray[Any]],
         outputs: list[TeacherOutput],
         layerwise: float,
         share: Share,
     ) -> dict[str, float]:
+        """Backpropagate the distillation loss of some texts; the step's figures."""
         ids, layout = flatten(texts, self.ranks.device)
         loss, parts = self._distance(self._output(ids, layout), outputs, layout, layerwise, share)
         torch.autograd.backward(loss)
-        return self._summed(parts)
+        return self._sum_figures(parts)
 
     def _output(self, ids: Tensor, layout: Layout) -> Output:
         with torch.autocast(self.ranks.device.type, dtype=torch.bfloat16):
@@ -315,6 +333,7 @@ class _Run:
         layerwise: float,
         share: Share,
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The teachers' losses of the student's output, and their parts."""
         projections = [self.projections.get(str(number), None) for number in range(len(outputs))]
         return teachers_loss(
             out,
@@ -327,27 +346,32 @@ class _Run:
             share=share,
         )
 
-    def _on_pairs(self, pairs: NDArray[np.int64]) -> dict[str, float]:
-        count, both = len(pairs), pairs.T.reshape(-1)
-        lengths = self.corpus.lengths[both]
-        own, share = self._own(lengths[:count] + lengths[count:])
-        # Apart, since a teacher pads: queries to the length of texts would be most of its work.
-        halves = (self.ensemble.of_texts(side[own]) for side in pairs.T)
-        outputs = [query.followed_by(answer) for query, answer in zip(*halves, strict=True)]
-        read = np.concatenate([own, own + count])
-        ids, layout = flatten([self.corpus[int(text)] for text in both[read]], self.ranks.device)
+    def _step_on_pairs(self, pairs: NDArray[np.int64]) -> dict[str, float]:
+        """Backpropagate the losses of pairs: distillation, contrast, and the teachers' ranking."""
+        count, texts = len(pairs), pairs.T.reshape(-1)
+        lengths = self.corpus.lengths[texts]
+        local, share = self._local_share(lengths[:count] + lengths[count:])
+        # Separately, since a teacher pads: queries padded to the length of texts would cost most.
+        outputs_by_side = (self.ensemble.of_texts(side[local]) for side in pairs.T)
+        outputs = [
+            query.followed_by(answer) for query, answer in zip(*outputs_by_side, strict=True)
+        ]
+        local_texts = np.concatenate([local, local + count])
+        ids, layout = flatten(
+            [self.corpus[int(text)] for text in texts[local_texts]], self.ranks.device
+        )
         out = self._output(ids, layout)
         anchor, _ = self._distance(out, outputs, layout, 0.0, share)
 
-        mine = read if share.texts else read[:0]
-        whole = Layout.of(lengths.tolist(), self.ranks.device)
-        gather = Gather(self.ranks, mine, lengths)
+        counted_texts = local_texts if share.texts else local_texts[:0]
+        layout_of_all = Layout.of(lengths.tolist(), self.ranks.device)
+        gather = Gather(self.ranks, counted_texts, lengths)
         weights = [member.weight for member in self.ensemble.members]
         with torch.no_grad():
-            known = [gather.teacher_output(output) for output in outputs]
-            wanted = teachers_ranking(known, weights, whole, count)
+            all_outputs = [gather.teacher_output(output) for output in outputs]
+            ranking_targets = teacher_scores(all_outputs, weights, layout_of_all, count)
         contrast, ranking = pair_losses(
-            gather.texts(out.dense), gather.tokens(out.tokens), wanted, whole
+            gather.texts(out.dense), gather.tokens(out.tokens), ranking_targets, layout_of_all
         )
         loss = 0.5 * anchor
         loss = loss + self.config.pair_weight * torch.stack(list(contrast.values())).sum()
@@ -356,13 +380,13 @@ class _Run:
         self.seen += int(lengths.sum())
         return _rounded(contrast | ranking)
 
-    def _summed(self, parts: dict[str, Tensor]) -> dict[str, float]:
-        """Figures of the whole step from this process's part of them."""
+    def _sum_figures(self, parts: dict[str, Tensor]) -> dict[str, float]:
+        """The figures of the whole step, from this process's part of them."""
         summed = self.ranks.sum(torch.stack([part.detach() for part in parts.values()]))
         return _rounded(dict(zip(parts, summed, strict=True)))
 
-    def _axes(self) -> Tensor:
-        """The token head's targets, from texts of their own order; the leading rank finds them."""
+    def _find_axes(self) -> Tensor:
+        """The axes of the token head's targets; the leading rank computes them on random texts."""
         config, head = self.config, self.student.token_head
         sample = batches(self.corpus, config.batch_tokens, seed=config.seed + 1)
         texts = [[self.corpus[int(i)] for i in next(sample)] for _ in range(12)]
@@ -375,13 +399,13 @@ class _Run:
         self.ranks.sum(axes)
         if config.axes == "principal":
             with torch.no_grad():
-                led = self.projections.get("0", None)
-                own = axes if led is None else axes @ led
-                head.skip.weight.copy_(own @ self.student.dense_head.weight)
+                first_projection = self.projections.get("0", None)
+                student_axes = axes if first_projection is None else axes @ first_projection
+                head.skip.weight.copy_(student_axes @ self.student.dense_head.weight)
         return axes
 
     def save(self) -> None:
-        """Write the checkpoint; one that is killed here leaves the checkpoint before."""
+        """Write a checkpoint atomically."""
         self.ensemble.commit()
         if not self.ranks.leads:
             return
@@ -392,7 +416,7 @@ class _Run:
             "axes": self.axes,
             "steps": self.steps,
             "seen": self.seen,
-            "drawn": self._drawn,
+            "drawn": self._consumed,
         }
         save_state(self.folder, self._settings(), state)
         text = json.dumps(asdict(self.config), indent=2)
@@ -402,24 +426,27 @@ class _Run:
         return {"teachers": self.ensemble.settings()}
 
     def _load(self, state: dict[str, Any]) -> None:
-        # States from before there were several teachers do not say of which one they are.
+        # States from before there were several teachers do not name theirs.
         if "settings" in state:
             check_settings(self.folder / STATE_FILE, state, self._settings())
         try:
             self.student.load_state_dict(state["student"])
             self.projections.load_state_dict(state.get("projections", {}))
-            for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(own)
+            for optimiser, optimiser_state in zip(
+                self.optimisers, state["optimisers"], strict=True
+            ):
+                optimiser.load_state_dict(optimiser_state)
             self.axes = state["axes"].to(self.ranks.device)
             self.steps, self.seen = int(state["steps"]), int(state["seen"])
-            self._drawn = dict(state["drawn"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as wrong:
+            self._consumed = dict(state["drawn"])
+        except (RuntimeError, KeyError, ValueError, EOFError) as error:
             raise CheckpointError(
                 f"{self.folder / 'state.pt'} does not fit this run "
-                f"({str(wrong).splitlines()[0]}): "
+                f"({str(error).splitlines()[0]}): "
                 "expected a checkpoint of the same shape; choose another folder or remove it"
             ) from None
 
 
 def _rounded(parts: dict[str, Tensor]) -> dict[str, float]:
+    """The values as numbers of four digits, for the log."""
     return {name: round(float(part.detach()), 4) for name, part in parts.items()}

@@ -1,4 +1,4 @@
-"""How long and how fast a student learns from its teachers."""
+"""Settings of distillation."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class DistillConfig:
-    """How long and how fast to learn.
+    """Settings of a distillation run.
 
     Attributes:
         tokens: tokens of text to see in all, pairs included.
         batch_tokens: tokens of one step.
-        pairs: query and text pairs added to a step, once `pairs_from` of the run is over.
+        pairs: pairs of query and text added to a step, after `pairs_from` of the run.
+        pairs_from: share of the run without pairs and long texts.
         pair_weight: weight of the contrast between the pairs.
         rank_weight: weight of the teachers' ranking of a batch's texts for each of its queries.
         needle_weight: weight of telling passages of long texts from the same with a word changed,
-            where `distill` is given the words; 0 leaves it out.
-        long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
-            for none.
+            if `distill` is given the words; 0 leaves it out.
+        long_every: one step of so many is on long texts, after `pairs_from` of the run; 0 for none.
         long_odds: how many times as often a length of long texts (512, 1,024 and so on to 8,192
             tokens) is drawn as the one half as long.
         muon: peak learning rate of the trunk's matrices, which Muon updates.
         adam: peak learning rate of everything else, which AdamW updates.
-        embedding: factor on `adam` for the embedding table; 0 keeps it as the teacher has it.
-        layerwise: weight of the inner layers' distances to the first teacher's, until half of the
-            run is over.
+        embedding: factor on `adam` for the embedding table; 0 freezes it as the teacher has it.
+        layerwise: weight of the inner layers' distances to the first teacher's, in the first half
+            of the run.
         axes: what the token head learns: the first teacher's `principal` axes, from which it then
-            begins, or those nearest to what a student that has learnt already does (`fitted`).
+            starts, or those nearest to what an already trained student does (`fitted`).
+        decay: share of the run in which the learning rate falls.
+        seed: of the order of texts and pairs.
         checkpoint_seconds: time between two checkpoints.
     """
 

@@ -1,8 +1,8 @@
-"""Hidden vectors of texts, as the network of a CPU computes them, kept on the disk.
+"""Hidden vectors of texts, computed by the CPU's network and kept on disk.
 
-A head that is trained on a trunk which stays as it is needs each text encoded once. The trunk is
-rounded to int8 as it will be in use, so that the head learns on what it will meet. It is exported
-with a token head that hands the hidden vectors through, and run on all cores.
+A head trained on a frozen trunk needs each text encoded only once. The trunk is rounded to int8 as
+it will be in use, so that the head is trained on the vectors that it will get. It is exported with
+a token head that passes the hidden vectors through, and runs on all cores.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from retrieval.train.student import Student
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 _INNER = 16
-"""Width inside a head that hands through; the compiled network takes multiples of it."""
+"""Inner width of the pass-through head; the compiled network takes multiples of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,25 @@ class HiddenStates:
         return len(self.offsets) - 1
 
     def rows(self, texts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers of the vectors of these texts, one text after the other."""
+        """Rows of the vectors of these texts, one text after the other: i64 [r]."""
         return np.concatenate(
             [np.arange(self.offsets[text], self.offsets[text + 1]) for text in texts]
         )
 
     def lengths(self, texts: Sequence[int] | NDArray[np.int64]) -> list[int]:
-        """Tokens of these texts."""
+        """Numbers of tokens of these texts."""
         return [int(self.offsets[text + 1] - self.offsets[text]) for text in texts]
 
     def around(self, rows: NDArray[Any], reach: int, beyond: int) -> NDArray[np.int64]:
-        """Tokens around these rows and their own, in the order of the text.
+        """Ids of the tokens at these rows and of their neighbours, in the order of the text.
+
+        Args:
+            rows: i64 [r].
+            reach: neighbours to each side.
+            beyond: the id of places outside the text.
 
         Returns:
-            i64 [r, 2 reach + 1]: ids; `beyond` where the text has ended.
+            i64 [r, 2 reach + 1].
         """
         text = np.searchsorted(self.offsets, rows, side="right") - 1
         places = np.asarray(rows)[:, None] + np.arange(-reach, reach + 1)
@@ -77,10 +82,10 @@ class HiddenStates:
 
 
 class Trunk:
-    """A student's trunk on the CPU; `close` when all is encoded."""
+    """A student's trunk on the CPU; call `close` when everything is encoded."""
 
     def __init__(self, student: Student, tokenizer_json: Path) -> None:
-        """Export it, rounded, to a folder that lasts as long as this object."""
+        """Export the trunk, rounded, to a folder that lasts as long as this object."""
         self._folder = tempfile.TemporaryDirectory(prefix="retrieval-trunk-")
         hidden = student.config.hidden_size
         state = {
@@ -103,7 +108,7 @@ class Trunk:
         self._fingerprint = model_folder.fingerprint(Path(self._folder.name))
 
     def close(self) -> None:
-        """Remove what was exported."""
+        """Remove the exported folder."""
         self._folder.cleanup()
 
     def encode(
@@ -116,8 +121,10 @@ class Trunk:
         """Hidden vectors of texts of token ids, special tokens included.
 
         Args:
-            folder: where they are kept, by what was encoded and by which trunk: what is there
-                already is read. What is begun and not finished is begun again.
+            texts: token ids of each text.
+            folder: where vectors are kept, by texts and trunk. Existing ones are read; unfinished
+            ones
+                are computed again.
             progress: called after every text.
         """
         offsets = offsets_of([len(text) for text in texts])
@@ -148,11 +155,11 @@ class Trunk:
         count = len(offsets) - 1
         rows: np.memmap[Any, np.dtype[np.float16]] | None = None
 
-        def one(text: int) -> tuple[int, NDArray[np.float32]]:
+        def encode_one(text: int) -> tuple[int, NDArray[np.float32]]:
             return text, self._network(ids[offsets[text] : offsets[text + 1]])["tokens"]
 
         with ThreadPoolExecutor(usable_cores()) as pool:
-            for text, vectors in pool.map(one, range(count)):
+            for text, vectors in pool.map(encode_one, range(count)):
                 if rows is None:
                     rows = open_memmap(path, "w+", np.float16, (len(ids), vectors.shape[1]))
                 rows[offsets[text] : offsets[text + 1]] = vectors
@@ -164,10 +171,10 @@ class Trunk:
 
 
 def full_length(unit: Tensor, gain: Tensor) -> Tensor:
-    """What the trunk's last norm gave, of which only the direction was kept.
+    """The output of the trunk's last norm, of which only the direction was kept.
 
-    A layer norm divides by the standard deviation and multiplies by its gain: without the gain the
-    vector is as long as the square root of its width.
+    A layer norm divides by the standard deviation and multiplies by its gain: without the gain, a
+    vector's length is the square root of its width.
 
     Args:
         unit: [T, H].
@@ -180,5 +187,5 @@ def full_length(unit: Tensor, gain: Tensor) -> Tensor:
 
 
 def rows_of(hidden: HiddenStates, rows: NDArray[Any], gain: Tensor) -> Tensor:
-    """f32 [r, H], the hidden vectors of these rows at full length."""
+    """The hidden vectors of these rows at full length, f32 [r, H]."""
     return full_length(torch.from_numpy(np.ascontiguousarray(hidden.vectors[rows])), gain)

@@ -1,9 +1,9 @@
 """A student learns the joint geometry of several encoders, and keeps what it can already do.
 
-A step has texts that are like one another, with their queries, and some that nothing asks for. The
-student's windows and queries are held to their targets and to the similarities among them; both
-heads tell a query's own text from the others; the token head is held to the vectors that it had
-before, in texts of every length, since no teacher knows which words of a long text matter.
+A step has similar texts with their queries, and some texts without. The student's windows and
+queries learn their targets and the similarities between them. Both heads learn to tell a query's
+own text from the others. The token head is held to its previous vectors, in texts of every length,
+since no teacher knows which words of a long text matter.
 """
 
 from __future__ import annotations
@@ -36,31 +36,34 @@ from retrieval.train.precision import autocast
 from retrieval.train.schedule import warmup_stable_decay
 from retrieval.train.student import Output, Student, flatten
 
-SURELY_BETTER = 0.02
-"""A text that the teachers find more like a query than its own, by this much, is no negative."""
+FALSE_NEGATIVE_MARGIN = 0.02
+"""A text that the teachers score higher than a query's own, by this much, is no negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class JointConfig:
-    """How long and how fast to learn.
+    """Settings of joint training.
 
     Attributes:
         steps: of the optimisers, in all.
         pairs: queries of a step, each with its text.
-        cluster: so many of them are like one another.
-        alone: texts of a step that nothing asks for.
+        cluster: how many of them are similar to each other.
+        alone: texts of a step without a query.
         window: most tokens of a dense window.
-        long_every: one step of so many is on long texts; 0 is none.
+        long_every: one step of so many is on long texts; 0 for none.
         long_tokens: of such a step, about.
-        held_every: one step of so many holds the token head to what it was; it counts as often as
-            if each had.
+        held_every: one step of so many holds the token head to its previous vectors, with a weight
+            as if every step did.
         target, relations: weights of the distances to the targets, and to the similarities.
-        contrast_dense, contrast_late: of telling a query's text from the step's others.
-        order_late: of the distance of MaxSim's order from the teachers' and its own before.
-        teachers_order: what part of that order is the teachers'.
-        anchor, long_anchor: of the cosine distance to the token vectors before.
-        muon, adam: peak rates.
+        contrast_dense, contrast_late: weights of the contrast with the step's other texts.
+        order_late: weight of the distance of MaxSim's order from the teachers' and the previous
+            one.
+        teachers_order: the teachers' part of that order.
+        anchor, long_anchor: weights of the cosine distance to the previous token vectors.
+        muon, adam: peak learning rates.
         decay: share of the steps in which they fall.
+        seed: of the choice of texts.
+        checkpoint_seconds: time between two checkpoints.
     """
 
     steps: int = 600
@@ -86,7 +89,7 @@ class JointConfig:
     checkpoint_seconds: float = 300.0
 
 
-def learn_jointly(
+def train_jointly(
     student: Student,
     corpus: TokenCorpus,
     text: JointText,
@@ -122,65 +125,75 @@ def learn_jointly(
         )
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(student.train(), corpus, text, config, folder)
-    saved = time.monotonic()
+    last_save = time.monotonic()
     figures: dict[str, float] = {}
-    with interrupted() as pressed:
+    with interrupted() as was_interrupted:
         while run.step < config.steps:
-            # Not every step has every figure: the last of each is told.
+            # Not every step has every figure: the latest of each is logged.
             figures |= run.take_step()
             if log is not None and run.step % 10 == 0:
                 log({"step": run.step, "of": config.steps} | figures)
-            now, stop = time.monotonic(), pressed()
-            late = deadline is not None and now >= deadline
-            if stop or late or now - saved >= config.checkpoint_seconds or run.step == config.steps:
+            now, stop = time.monotonic(), was_interrupted()
+            past_deadline = deadline is not None and now >= deadline
+            if (
+                stop
+                or past_deadline
+                or now - last_save >= config.checkpoint_seconds
+                or run.step == config.steps
+            ):
                 run.save()
-                saved = now
+                last_save = now
             if stop:
                 raise KeyboardInterrupt
-            if late:
+            if past_deadline:
                 break
     return student.eval()
 
 
 def window_vectors(hidden: Tensor, lengths: list[int], most: int) -> tuple[Tensor, Tensor]:
-    """Means over the windows of texts: f32 [w, D], unit length, and whose each is, i64 [w].
+    """Mean vectors of the windows of texts, f32 [w, D] of unit length, and their texts, i64 [w].
 
     Args:
         hidden: [T, D] of texts of these lengths, one after the other.
+        lengths: tokens of each text.
+        most: most tokens of a window.
     """
-    cut = [window_lengths(length, most) for length in lengths]
-    sizes = torch.from_numpy(np.concatenate(cut)).to(hidden.device)
-    place = torch.repeat_interleave(torch.arange(len(sizes), device=hidden.device), sizes)
+    window_sizes = [window_lengths(length, most) for length in lengths]
+    sizes = torch.from_numpy(np.concatenate(window_sizes)).to(hidden.device)
+    window_of_token = torch.repeat_interleave(torch.arange(len(sizes), device=hidden.device), sizes)
     sums = hidden.new_zeros(len(sizes), hidden.shape[1], dtype=torch.float32)
-    sums = sums.index_add(0, place, hidden.float())
-    owner = np.repeat(np.arange(len(cut)), [len(one) for one in cut])
+    sums = sums.index_add(0, window_of_token, hidden.float())
+    owner = np.repeat(
+        np.arange(len(window_sizes)), [len(sizes_of_text) for sizes_of_text in window_sizes]
+    )
     return F.normalize(sums, dim=1), torch.from_numpy(owner).to(hidden.device)
 
 
-def relations_loss(own: Tensor, teachers: Tensor, temperature: float) -> Tensor:
+def relations_loss(student: Tensor, teachers: Tensor, temperature: float) -> Tensor:
     """KL divergence of each row's similarities with the others from the teachers'.
 
     Relational distillation (Park et al., "Relational Knowledge Distillation", 2019) by
-    distributions, so that what is near counts most.
+    distributions, so that near neighbours count most.
 
     Args:
-        own: f32 [n, D], unit length.
+        student: f32 [n, D], unit length.
         teachers: f32 [n, S], unit length.
+        temperature: of both softmaxes.
     """
-    itself = torch.eye(len(own), dtype=torch.bool, device=own.device)
-    similar, wanted = (
-        (rows @ rows.T / temperature).masked_fill(itself, -1e4) for rows in (own, teachers)
+    itself = torch.eye(len(student), dtype=torch.bool, device=student.device)
+    scores, targets = (
+        (rows @ rows.T / temperature).masked_fill(itself, -1e4) for rows in (student, teachers)
     )
-    return divergence(similar, wanted)
+    return divergence(scores, targets)
 
 
-def divergence(scores: Tensor, wanted: Tensor) -> Tensor:
-    """Mean KL divergence of the rows' softmax [n, m] from the wanted ones'."""
-    return F.kl_div(F.log_softmax(scores, 1), F.softmax(wanted, 1), reduction="batchmean")
+def divergence(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean KL divergence of the rows' softmax [n, m] from that of the targets."""
+    return F.kl_div(F.log_softmax(scores, 1), F.softmax(targets, 1), reduction="batchmean")
 
 
 class _Run:
-    """What a run consists of, and its checkpoint."""
+    """The state of a run, its steps, and its checkpoint."""
 
     def __init__(
         self,
@@ -193,7 +206,7 @@ class _Run:
         self.student, self.corpus, self.text, self.config = student, corpus, text, config
         self.folder = folder
         self.device = next(student.parameters()).device
-        self.before = copy.deepcopy(student).eval().requires_grad_(False)
+        self.previous = copy.deepcopy(student).eval().requires_grad_(False)
         rates = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=0.0)
         self.optimisers = optimisers(student, student.trunk, rates)
         self.peaks = peak_rates(self.optimisers)
@@ -206,18 +219,21 @@ class _Run:
         self.settings["student"] = arrays_digest(*student.arrays().values())
         self.settings["texts"] = arrays_digest(text.texts, text.queries, text.targets.text_sides)
         state = load_state(folder, self.settings)
-        long_read = 0
+        long_steps = 0
         if state is not None:
             student.load_state_dict(state["student"])
-            for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(own)
+            for optimiser, optimiser_state in zip(
+                self.optimisers, state["optimisers"], strict=True
+            ):
+                optimiser.load_state_dict(optimiser_state)
             self.step = state["step"]
-            long_read = self.step // config.long_every if config.long_every else 0
+            long_steps = self.step // config.long_every if config.long_every else 0
         self.long: Iterator[list[NDArray[np.int64]]] = islice(
-            runs_of_texts(corpus, config.long_tokens, seed=config.seed), long_read, None
+            runs_of_texts(corpus, config.long_tokens, seed=config.seed), long_steps, None
         )
 
     def save(self) -> None:
+        """Write a checkpoint."""
         save_state(
             self.folder,
             self.settings,
@@ -229,61 +245,62 @@ class _Run:
         )
 
     def take_step(self) -> dict[str, float]:
-        """One update; its figures."""
+        """One update of the weights; its figures."""
         config = self.config
         factor = warmup_stable_decay(self.step / config.steps, warmup=0.05, decay=config.decay)
         set_rates(self.optimisers, self.peaks, factor)
         rng = np.random.default_rng([config.seed, self.step])
         self.step += 1
         if config.long_every and self.step % config.long_every == 0:
-            figures = self._on_long()
+            figures = self._loss_on_long()
         else:
-            figures = self._on_pairs(rng)
+            figures = self._loss_on_pairs(rng)
         update(self.optimisers, self.parameters, 1.0)
         return {name: round(value.item(), 4) for name, value in figures.items()}
 
-    def _read(self, model: Student, ids: Tensor, layout: Any) -> Output:
+    def _encode(self, model: Student, ids: Tensor, layout: Any) -> Output:
         with autocast(self.device):
             out: Output = model(ids, layout)
         return out
 
-    def _on_long(self) -> dict[str, Tensor]:
-        """Token vectors of long texts are what they were before."""
+    def _loss_on_long(self) -> dict[str, Tensor]:
+        """Backpropagate the distance of long texts' token vectors from the previous ones."""
         runs = [[self.corpus[text] for text in run.tolist()] for run in next(self.long)]
         ids, layout = flatten(join_windows(runs).texts, self.device)
         with torch.no_grad():
-            before = self._read(self.before, ids, layout)
-        moved = _moved(self._read(self.student, ids, layout), before)
-        torch.autograd.backward(self.config.long_anchor * moved)
-        return {"long": moved.detach()}
+            previous = self._encode(self.previous, ids, layout)
+        distance = _token_distance(self._encode(self.student, ids, layout), previous)
+        torch.autograd.backward(self.config.long_anchor * distance)
+        return {"long": distance.detach()}
 
-    def _on_pairs(self, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _loss_on_pairs(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Backpropagate the losses of similar pairs and of texts without a query."""
         config, text = self.config, self.text
-        chosen = self._alike(rng)
+        chosen = self._similar_pairs(rng)
         count = len(chosen)
         others = rng.choice(self.alone, min(config.alone, len(self.alone)), replace=False)
         rows = np.concatenate([chosen, others])
-        asked = [self.corpus[query] for query in text.queries[chosen].tolist()]
-        told = [self.corpus[number] for number in text.texts[rows].tolist()]
-        lengths = [len(one) for one in [*asked, *told]]
-        ids, layout = flatten([*asked, *told], self.device)
-        out = self._read(self.student, ids, layout)
-        after = sum(lengths[:count])
-        windows, owner = window_vectors(out.hidden[after:], lengths[count:], config.window)
+        query_ids = [self.corpus[query] for query in text.queries[chosen].tolist()]
+        text_ids = [self.corpus[number] for number in text.texts[rows].tolist()]
+        lengths = [len(sequence) for sequence in [*query_ids, *text_ids]]
+        ids, layout = flatten([*query_ids, *text_ids], self.device)
+        out = self._encode(self.student, ids, layout)
+        query_tokens = sum(lengths[:count])
+        windows, owner = window_vectors(out.hidden[query_tokens:], lengths[count:], config.window)
         queries = out.dense[:count].float()
-        places = np.concatenate([np.arange(text.first[r], text.first[r + 1]) for r in rows])
-        asking = text.asked[chosen]
-        wanted = self._on_device(text.targets.texts[places])
-        wanted_queries = self._on_device(text.targets.queries[asking])
-        sides = self._on_device(text.targets.text_sides[places])
-        query_sides = self._on_device(text.targets.query_sides[asking])
+        window_rows = np.concatenate([np.arange(text.first[r], text.first[r + 1]) for r in rows])
+        query_rows = text.query_rows[chosen]
+        window_targets = self._on_device(text.targets.texts[window_rows])
+        query_targets = self._on_device(text.targets.queries[query_rows])
+        sides = self._on_device(text.targets.text_sides[window_rows])
+        query_sides = self._on_device(text.targets.query_sides[query_rows])
 
-        own = torch.arange(count, device=self.device)
+        right = torch.arange(count, device=self.device)
         dense = best_windows(queries, windows, owner, len(rows))
         teachers = best_windows(query_sides, sides, owner, len(rows))
-        better = teachers > teachers.gather(1, own[:, None]) + SURELY_BETTER
-        late = self._late(out, ids, lengths, count)
-        similar = (windows * wanted).sum(1).mean() + (queries * wanted_queries).sum(1).mean()
+        is_false_negative = teachers > teachers.gather(1, right[:, None]) + FALSE_NEGATIVE_MARGIN
+        late = self._maxsim(out, ids, lengths, count)
+        similar = (windows * window_targets).sum(1).mean() + (queries * query_targets).sum(1).mean()
         parts = {
             "target": (config.target, 2 - similar),
             "relations": (
@@ -297,65 +314,75 @@ class _Run:
             ),
             "dense": (
                 config.contrast_dense,
-                F.cross_entropy((dense / DENSE_TEMPERATURE).masked_fill(better, -1e4), own),
+                F.cross_entropy(
+                    (dense / DENSE_TEMPERATURE).masked_fill(is_false_negative, -1e4), right
+                ),
             ),
             "late": (
                 config.contrast_late,
-                F.cross_entropy((late / LATE_TEMPERATURE).masked_fill(better, -1e4), own),
+                F.cross_entropy(
+                    (late / LATE_TEMPERATURE).masked_fill(is_false_negative, -1e4), right
+                ),
             ),
         }
         if self.step % config.held_every == 0:
             with torch.no_grad():
-                before = self._read(self.before, ids, layout)
+                previous = self._encode(self.previous, ids, layout)
                 order = config.teachers_order * teachers / DENSE_TEMPERATURE
-                was = self._late(before, ids, lengths, count) / LATE_TEMPERATURE
-                order = order + (1 - config.teachers_order) * was
-            often = config.held_every
+                previous_scores = self._maxsim(previous, ids, lengths, count) / LATE_TEMPERATURE
+                order = order + (1 - config.teachers_order) * previous_scores
+            scale = config.held_every
             parts |= {
-                "order": (often * config.order_late, divergence(late / LATE_TEMPERATURE, order)),
-                "anchor": (often * config.anchor, _moved(out, before)),
+                "order": (scale * config.order_late, divergence(late / LATE_TEMPERATURE, order)),
+                "anchor": (scale * config.anchor, _token_distance(out, previous)),
             }
         torch.autograd.backward(
             torch.stack([weight * part for weight, part in parts.values()]).sum()
         )
         return {name: part.detach() for name, (_, part) in parts.items()} | {
-            "first": (dense.argmax(1) == own).float().mean(),
-            "first_late": (late.argmax(1) == own).float().mean(),
+            "first": (dense.argmax(1) == right).float().mean(),
+            "first_late": (late.argmax(1) == right).float().mean(),
         }
 
-    def _alike(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Rows of pairs, in clusters of texts that are alike."""
+    def _similar_pairs(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Rows of pairs, in clusters of similar texts: i64 [pairs]."""
         config = self.config
-        found: dict[int, None] = {}
+        rows: dict[int, None] = {}
         for seed in rng.choice(self.paired, -(-config.pairs // config.cluster), replace=False):
             near = self.text.near[seed]
             near = rng.permutation(near[self.text.queries[near] >= 0])[: config.cluster - 1]
-            found |= dict.fromkeys([int(seed), *near.tolist()])
+            rows |= dict.fromkeys([int(seed), *near.tolist()])
         for row in rng.permutation(self.paired):
-            if len(found) >= config.pairs:
+            if len(rows) >= config.pairs:
                 break
-            found.setdefault(int(row))
-        return np.array([*found][: config.pairs], np.int64)
+            rows.setdefault(int(row))
+        return np.array([*rows][: config.pairs], np.int64)
 
-    def _late(self, out: Output, ids: Tensor, lengths: list[int], count: int) -> Tensor:
-        """MaxSim of queries with texts [n, t], each query token as it counts."""
+    def _maxsim(self, out: Output, ids: Tensor, lengths: list[int], count: int) -> Tensor:
+        """MaxSim of queries with texts, f32 [n, t], with the weights of query tokens."""
         tokens = torch.split(out.tokens.float(), lengths)
-        asked = torch.cat(tokens[:count])
-        similar = torch.split(asked @ torch.cat(tokens[count:]).T, lengths[count:], dim=1)
+        query_vectors = torch.cat(tokens[:count])
+        similar = torch.split(query_vectors @ torch.cat(tokens[count:]).T, lengths[count:], dim=1)
         best = torch.stack([part.amax(1) for part in similar], 1)
-        counts = self.student.query_token_weights
-        weights = best.new_ones(len(asked)) if counts is None else counts[ids[: len(asked)]]
-        by_query = zip(
+        token_weights = self.student.query_token_weights
+        weights = (
+            best.new_ones(len(query_vectors))
+            if token_weights is None
+            else token_weights[ids[: len(query_vectors)]]
+        )
+        parts = zip(
             torch.split(best * weights[:, None], lengths[:count]),
             torch.split(weights, lengths[:count]),
             strict=True,
         )
-        return torch.stack([part.sum(0) / own.sum().clamp_min(1e-12) for part, own in by_query])
+        return torch.stack(
+            [part.sum(0) / query_weights.sum().clamp_min(1e-12) for part, query_weights in parts]
+        )
 
     def _on_device(self, rows: NDArray[np.float16]) -> Tensor:
         return torch.from_numpy(rows).to(self.device).float()
 
 
-def _moved(out: Output, before: Output) -> Tensor:
-    """Mean cosine distance of the token vectors from those before."""
-    return 1 - (out.tokens.float() * before.tokens.float()).sum(1).mean()
+def _token_distance(out: Output, previous: Output) -> Tensor:
+    """Mean cosine distance of the token vectors from the previous ones."""
+    return 1 - (out.tokens.float() * previous.tokens.float()).sum(1).mean()

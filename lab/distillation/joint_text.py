@@ -1,8 +1,8 @@
-"""Pairs of a corpus as a student is to read them, and what teachers make of their windows.
+"""Pairs of a corpus as a student reads them, and teachers' vectors of their windows.
 
-A document of the student has a vector for each window of it, read in the context of the whole. A
-teacher reads each window alone, below the document's beginning: what a window is about often stands
-in the title, or in a function's signature.
+A document of the student has a vector for each window of it, encoded in the context of the whole. A
+teacher encodes each window alone, preceded by the document's beginning: what a window is about
+often stands in the title, or in a function's signature.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tokenizers import Tokenizer
 
 from lab.distillation.joint_targets import (
     JointTargets,
-    Read,
-    found_again,
-    joint_targets,
+    TeacherVectors,
+    combine_teachers,
+    is_recalled,
     nearest,
 )
 from lab.running.checkpoint import check_settings
@@ -35,12 +35,12 @@ from retrieval.ragged import offsets_of
 from retrieval.train.teacher_cache import TeacherCache
 from retrieval.types import ProgressCallback
 
-BEGINNING = 16
-"""Tokens of a document that a teacher reads above its later windows."""
+CONTEXT_TOKENS = 16
+"""Tokens of a document's beginning that a teacher reads before its later windows."""
 
 NEIGHBOURS = 24
-AMONG = 20
-"""A query is kept if its own text is among so many of all texts for the teachers."""
+RECALL_DEPTH = 20
+"""A query is kept if the teachers rank its own text among so many of all texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Windows:
     """The windows of texts.
 
     Attributes:
-        ids: of each window, special tokens included.
+        ids: token ids of each window, special tokens included.
         first: i64 [n + 1]; text i has windows first[i]:first[i + 1].
     """
 
@@ -57,48 +57,49 @@ class Windows:
 
     @property
     def owner(self) -> NDArray[np.int64]:
-        """i64 [w]: the text that each is of."""
+        """The text of each window, i64 [w]."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
 
 @dataclass(frozen=True, slots=True)
 class JointText:
-    """Texts with their targets; a text that no query asks for is learnt from all the same.
+    """Texts with their targets. Texts without a query are learnt from as well.
 
     Attributes:
         texts: i64 [n], numbers in the corpus.
         queries: i64 [n], numbers in the corpus, -1 where there is none.
-        first: i64 [n + 1], whose windows are which.
-        asked: i64 [n], the row of a text's query in the targets.
+        first: i64 [n + 1]; text i has windows first[i]:first[i + 1].
+        query_rows: i64 [n], the row of a text's query in the targets.
         near: i32 [n, k], the most similar texts, best first.
+        targets: of the windows and the queries.
     """
 
     texts: NDArray[np.int64]
     queries: NDArray[np.int64]
     first: NDArray[np.int64]
-    asked: NDArray[np.int64]
+    query_rows: NDArray[np.int64]
     near: NDArray[np.int32]
     targets: JointTargets
 
 
-def windows_of(corpus: TokenCorpus, texts: NDArray[np.int64], most: int) -> Windows:
-    """Cut texts as the student's documents are, and put its beginning above each later window."""
-    found: list[NDArray[Any]] = []
+def split_windows(corpus: TokenCorpus, texts: NDArray[np.int64], max_tokens: int) -> Windows:
+    """Split texts as the student's documents are, and put their beginning before later windows."""
+    windows: list[NDArray[Any]] = []
     counts: list[int] = []
     for text in texts.tolist():
         ids = corpus[text]
-        begin, end, inner = ids[:1], ids[-1:], ids[1:-1]
-        lengths = window_lengths(len(ids), most)
-        # The first and the last window have a special token in the place of one of the text's.
+        cls, sep, inner = ids[:1], ids[-1:], ids[1:-1]
+        lengths = window_lengths(len(ids), max_tokens)
+        # In the first and the last window, a special token takes the place of one of the text.
         borders = np.clip(np.cumsum([0, *lengths]) - 1, 0, len(inner))
         for number, (start, stop) in enumerate(itertools.pairwise(borders)):
-            above = inner[: min(BEGINNING, start)] if number else inner[:0]
-            found.append(np.concatenate([begin, above, inner[start:stop], end]))
+            context = inner[: min(CONTEXT_TOKENS, start)] if number else inner[:0]
+            windows.append(np.concatenate([cls, context, inner[start:stop], sep]))
         counts.append(len(lengths))
-    return Windows(found, offsets_of(counts))
+    return Windows(windows, offsets_of(counts))
 
 
-def read_jointly(
+def read_with_teachers(
     corpus: TokenCorpus,
     tokenizer: Tokenizer,
     teachers: Sequence[tuple[TeacherCache, float]],
@@ -109,67 +110,84 @@ def read_jointly(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> JointText:
-    """Have teachers read the corpus's pairs, and so many texts that no query asks for.
+    """Have teachers encode the corpus's pairs, and so many texts without a query.
 
     Args:
+        corpus: the texts, with pairs.
+        tokenizer: of the corpus's ids.
         teachers: with their weights; the first has the student's space.
         window: most tokens of a student's window.
-        device: for similarities of everything with everything.
+        alone: how many texts without a query.
+        device: for the similarities of all texts with each other.
+        seed: of the choice of texts.
+        progress: called as the teachers encode.
 
     Raises:
         InputError: there are no pairs, or a teacher has no dense vectors.
     """
-    for kept, _ in teachers:
-        if kept.encoder.dense_dim is None:
-            raise InputError(f"{kept.encoder.name} has no dense vectors, which are to be learnt")
+    for cache, _ in teachers:
+        if cache.encoder.dense_dim is None:
+            raise InputError(f"{cache.encoder.name} has no dense vectors, which are to be learnt")
     if not len(corpus.pairs):
         raise InputError("the corpus has no pairs: make it of records with a `query`")
-    of_queries = set(corpus.pairs[:, 0].tolist())
+    query_numbers = set(corpus.pairs[:, 0].tolist())
     answers = dict(zip(corpus.pairs[:, 1].tolist(), corpus.pairs[:, 0].tolist(), strict=True))
-    others = [text for text in range(len(corpus)) if text not in of_queries | answers.keys()]
+    others = [text for text in range(len(corpus)) if text not in query_numbers | answers.keys()]
     chosen = np.random.default_rng(seed).permutation(others)[:alone]
     texts = np.array([*answers, *chosen], np.int64)
-    asking = np.array([*answers.values()], np.int64)
-    windows = windows_of(corpus, texts, window)
-    said = tokenizer.decode_batch([ids.tolist() for ids in windows.ids])
-    asked = tokenizer.decode_batch([corpus[query].tolist() for query in asking.tolist()])
-    read = [_read(kept, weight, said, asked, progress) for kept, weight in teachers]
-    targets = joint_targets(read, seed=seed)
+    query_texts = np.array([*answers.values()], np.int64)
+    windows = split_windows(corpus, texts, window)
+    window_strings = tokenizer.decode_batch([ids.tolist() for ids in windows.ids])
+    query_strings = tokenizer.decode_batch(
+        [corpus[query].tolist() for query in query_texts.tolist()]
+    )
+    teacher_vectors = [
+        _read(cache, weight, window_strings, query_strings, progress) for cache, weight in teachers
+    ]
+    targets = combine_teachers(teacher_vectors, seed=seed)
     sides = [torch.from_numpy(side).to(device).float() for side in _sides(targets)]
     owner = torch.from_numpy(windows.owner).to(device)
-    own = np.arange(len(asking))
-    kept_queries = found_again(sides[1], sides[0], owner, own, among=min(AMONG, len(texts) // 4))
+    pair_rows = np.arange(len(query_texts))
+    recalled = is_recalled(
+        sides[1], sides[0], owner, pair_rows, among=min(RECALL_DEPTH, len(texts) // 4)
+    )
     means = sides[0].new_zeros(len(texts), sides[0].shape[1]).index_add(0, owner, sides[0])
-    none = np.full(len(texts), -1)
-    queries, rows = none.copy(), none.copy()
-    queries[own[kept_queries]], rows[own[kept_queries]] = asking[kept_queries], own[kept_queries]
+    missing = np.full(len(texts), -1)
+    queries, rows = missing.copy(), missing.copy()
+    queries[pair_rows[recalled]], rows[pair_rows[recalled]] = (
+        query_texts[recalled],
+        pair_rows[recalled],
+    )
     near = nearest(F.normalize(means, dim=1), NEIGHBOURS)
     return JointText(texts, queries, windows.first, rows, near, targets)
 
 
 def _read(
-    kept: TeacherCache,
+    cache: TeacherCache,
     weight: float,
-    said: Sequence[str],
-    asked: Sequence[str],
+    windows: Sequence[str],
+    queries: Sequence[str],
     progress: ProgressCallback | None,
-) -> Read:
-    kept.add(asked, "query", progress=progress)
-    kept.add(said, "document", progress=progress)
-    texts = [kept.get(text, "document").dense for text in said]
-    queries = [kept.get(text, "query").dense for text in asked]
-    return Read(np.stack(texts), np.stack(queries), weight)  # type: ignore[arg-type]
+) -> TeacherVectors:
+    """One teacher's vectors of all windows and queries."""
+    cache.add(queries, "query", progress=progress)
+    cache.add(windows, "document", progress=progress)
+    text_vectors = [cache.get(text, "document").dense for text in windows]
+    query_vectors = [cache.get(text, "query").dense for text in queries]
+    return TeacherVectors(np.stack(text_vectors), np.stack(query_vectors), weight)  # type: ignore[arg-type]
 
 
 def _sides(targets: JointTargets) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     return targets.text_sides, targets.query_sides
 
 
-def save_joint(path: Path, text: JointText, settings: Mapping[str, Any]) -> None:
-    """Keep it: 2 bytes a number.
+def save_joint_text(path: Path, text: JointText, settings: Mapping[str, Any]) -> None:
+    """Write the texts and targets, at 2 bytes a number.
 
     Args:
-        settings: plain values that say what it was made of.
+        path: of the file.
+        text: what to save.
+        settings: plain values that say what it was made from.
     """
     from retrieval.files.whole import replacing
 
@@ -181,7 +199,7 @@ def save_joint(path: Path, text: JointText, settings: Mapping[str, Any]) -> None
             texts=text.texts,
             queries=text.queries,
             first=text.first,
-            asked=text.asked,
+            asked=text.query_rows,
             near=text.near,
             text_targets=targets.texts,
             query_targets=targets.queries,
@@ -190,25 +208,25 @@ def save_joint(path: Path, text: JointText, settings: Mapping[str, Any]) -> None
         )
 
 
-def load_joint(path: Path, settings: Mapping[str, Any]) -> JointText:
-    """What was kept.
+def load_joint_text(path: Path, settings: Mapping[str, Any]) -> JointText:
+    """Read what `save_joint_text` wrote.
 
     Raises:
         InputError: the file is damaged.
-        CheckpointError: it was made of something else.
+        CheckpointError: it was made with other settings.
     """
     try:
         with np.load(path) as arrays:
-            kept = {name: arrays[name] for name in arrays}
-            made_of = str(kept.pop("settings"))
+            fields = {name: arrays[name] for name in arrays}
+            saved_settings = str(fields.pop("settings"))
             targets = JointTargets(
-                kept.pop("text_targets"),
-                kept.pop("query_targets"),
-                kept.pop("text_sides"),
-                kept.pop("query_sides"),
+                fields.pop("text_targets"),
+                fields.pop("query_targets"),
+                fields.pop("text_sides"),
+                fields.pop("query_sides"),
             )
-            text = JointText(**kept, targets=targets)
-    except Exception as wrong:  # numpy and zipfile raise whatever the damage leads to
-        raise InputError(f"{path} cannot be read ({wrong}): remove it to make it anew") from None
-    check_settings(path, {"settings": made_of}, settings)
+            text = JointText(query_rows=fields.pop("asked"), **fields, targets=targets)
+    except Exception as error:  # numpy and zipfile raise whatever the damage leads to
+        raise InputError(f"{path} cannot be read ({error}): remove it to make it anew") from None
+    check_settings(path, {"settings": saved_settings}, settings)
     return text

@@ -1,8 +1,8 @@
-"""Long texts to learn from, where the teacher reads short ones only.
+"""Long texts to learn from, although the teacher reads only short ones.
 
-Neighbouring windows of a corpus come from the same document, mostly. Joined they are one long text
-for the student; the teacher reads each window apart, and its vectors stand side by side as the
-targets. So a token's vector far into a long text is to be what it would be near its neighbours.
+Neighbouring windows of a corpus mostly come from one document. Joined, they are one long text for
+the student. The teacher reads each window separately, and its concatenated vectors are the targets:
+a token far into a long text should have the vector that it has near its neighbours.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LENGTHS = (512, 1024, 2048, 4096, 8192)
 
 @dataclass(frozen=True, slots=True)
 class LongTexts:
-    """Long texts made of windows.
+    """Long texts joined from windows.
 
     Attributes:
         texts: ids of each long text, special tokens included.
         windows: ids of each window, special tokens included, in order.
-        kept: bool [W], which tokens of all windows are tokens of the long texts.
+        kept: bool [W], which of the windows' tokens are part of the long texts.
     """
 
     texts: list[NDArray[Any]]
@@ -37,16 +37,16 @@ class LongTexts:
     kept: NDArray[np.bool_]
 
     def targets(self, teacher: TokenTeacher) -> Targets:
-        """What the teacher makes of the windows, token by token of the long texts."""
-        seen = teacher(self.windows)
-        kept = torch.from_numpy(self.kept).to(seen.hidden.device)
-        return Targets(seen.hidden[kept], [])
+        """The teacher's vectors of the windows, for each token of the long texts."""
+        window_targets = teacher(self.windows)
+        kept = torch.from_numpy(self.kept).to(window_targets.hidden.device)
+        return Targets(window_targets.hidden[kept], [])
 
 
 def join_windows(runs: Sequence[Sequence[NDArray[Any]]]) -> LongTexts:
-    """Make one long text of each run of windows, none of which is empty.
+    """Join each run of windows, none of which is empty, into one long text.
 
-    The first window's [CLS] and the last one's [SEP] stay, those between go.
+    The first window's [CLS] and the last one's [SEP] are kept, the others dropped.
     """
     texts: list[NDArray[Any]] = []
     windows: list[NDArray[Any]] = []
@@ -55,10 +55,10 @@ def join_windows(runs: Sequence[Sequence[NDArray[Any]]]) -> LongTexts:
         inner = [part[1:-1] for part in parts]
         texts.append(np.concatenate([parts[0][:1], *inner, parts[-1][-1:]]))
         windows += parts
-        for at, part in enumerate(parts):
+        for index, part in enumerate(parts):
             keep = np.ones(len(part), np.bool_)
-            keep[0] = at == 0
-            keep[-1] = at == len(parts) - 1
+            keep[0] = index == 0
+            keep[-1] = index == len(parts) - 1
             kept.append(keep)
     return LongTexts(texts, windows, np.concatenate(kept))
 
@@ -71,10 +71,10 @@ def runs_of_texts(
     lengths: Sequence[int] = LENGTHS,
     odds: float = 0.5,
 ) -> Iterator[list[NDArray[np.int64]]]:
-    """Runs of neighbouring text numbers, about `budget` tokens a batch, for ever.
+    """Runs of neighbouring texts' numbers, about `budget` tokens per batch, without end.
 
-    A batch is of one length, which is drawn `odds` times as often as the one before it. A length
-    longer than the budget makes a batch of one. A run ends with the corpus.
+    A batch has one length, and each length is drawn `odds` times as often as the one before it. A
+    length above the budget makes a batch of one run. A run ends with the corpus.
     """
     rng = np.random.default_rng(seed)
     weights = odds ** np.arange(len(lengths))

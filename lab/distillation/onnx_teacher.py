@@ -1,6 +1,6 @@
-"""A BERT as an ONNX graph that gives hidden vectors, pooled by [CLS], as an encoder to learn from.
+"""A BERT as an ONNX graph of hidden vectors, pooled by [CLS], as a teacher.
 
-So come the int8 graphs of models of the BGE family, of which a package may carry nothing else.
+The int8 graphs of BGE models come in this form, sometimes without any other weights.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from retrieval.encoders.tokenization import clean, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError
 from retrieval.types import Embeddings
 
-BUDGET = 2048
-"""Tokens of a batch, padding apart."""
-MOST_TOKENS = 512
+BATCH_TOKENS = 2048
+"""Tokens of a batch, without padding."""
+MAX_TOKENS = 512
 
 
 class OnnxTeacher:
     """Implements `retrieval.types.Encoder`: dense vectors of whole texts."""
 
     token_dim: int | None = None
-    max_tokens = MOST_TOKENS
+    max_tokens = MAX_TOKENS
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
         """Open `model.onnx` and `tokenizer.json` of a folder.
@@ -45,8 +45,8 @@ class OnnxTeacher:
         try:
             digest = hashlib.sha256(graph.read_bytes())
             self._session = onnxruntime.InferenceSession(graph, options)
-        except Exception as wrong:  # ONNX Runtime's errors have no base class of their own
-            reason = str(wrong).splitlines()[0]
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            reason = str(error).splitlines()[0]
             raise CheckpointError(f"{graph} cannot be read ({reason}): fetch it again") from None
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
         self.name, self.fingerprint = folder.name, digest.hexdigest()
@@ -66,21 +66,21 @@ class OnnxTeacher:
         """Unit vectors f32 [n, D]."""
         encoded = self._tokenizer.encode_batch([clean(text) for text in texts])
         # The last token is [SEP], also of a text that is cut off.
-        rows = [[*one.ids[:-1][: MOST_TOKENS - 1], one.ids[-1]] for one in encoded]
-        made = np.zeros((len(rows), self._width), np.float32)
-        for batch in pack([len(row) for row in rows], BUDGET):
-            made[batch] = self._run([rows[at] for at in batch])
-        return Embeddings(made, None, None)
+        rows = [[*encoding.ids[:-1][: MAX_TOKENS - 1], encoding.ids[-1]] for encoding in encoded]
+        vectors = np.zeros((len(rows), self._width), np.float32)
+        for batch in pack([len(row) for row in rows], BATCH_TOKENS):
+            vectors[batch] = self._run([rows[row] for row in batch])
+        return Embeddings(vectors, None, None)
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """The same: no prompt is put before a query."""
+        """The same as for documents: queries have no prompt."""
         return self.encode_documents(texts)
 
     def _run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         width = max(map(len, rows))
         ids, mask = np.zeros((2, len(rows), width), np.int64)
-        for at, row in enumerate(rows):
-            ids[at, : len(row)], mask[at, : len(row)] = row, 1
+        for index, row in enumerate(rows):
+            ids[index, : len(row)], mask[index, : len(row)] = row, 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         hidden = self._session.run(None, {name: feed[name] for name in self._inputs})[0][:, 0]
         unit: NDArray[np.float32] = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What a token counts in a query: less if most texts have it."""
+"""The weight of a token in a query: lower if many texts have it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from lab.text.corpus import TokenCorpus
 
-SHORTEST = 64
-"""Tokens of the shortest text that is counted: queries and titles are no passages."""
+MIN_TEXT_TOKENS = 64
+"""Tokens of the shortest text that counts, so that queries and titles do not."""
 
 
 def document_frequencies(corpus: TokenCorpus, vocabulary: int) -> tuple[NDArray[np.int64], int]:
-    """In how many texts of the corpus each token stands, i64 [vocabulary]; and of how many."""
+    """The number of texts with each token, i64 [vocabulary], and the number of texts."""
     counts = np.zeros(vocabulary, np.int64)
-    texts = np.flatnonzero(corpus.lengths >= SHORTEST)
+    texts = np.flatnonzero(corpus.lengths >= MIN_TEXT_TOKENS)
     for text in texts:
         counts[np.unique(corpus[int(text)])] += 1
     return counts, len(texts)
@@ -28,15 +28,17 @@ def query_weights(
     power: float = 1.0,
     special_weight: float = 1.0,
 ) -> NDArray[np.float32]:
-    """f32 [vocabulary]: inverse document frequency, by BM25's formula, to a power.
+    """Inverse document frequency, by BM25's formula, to a power: f32 [vocabulary].
 
     Args:
-        frequencies: i64 [vocabulary], as `document_frequencies` counts them among `texts` texts.
-        special: ids such as [CLS], which stand in every text and yet gather what it is about.
-        special_weight: what those count, next to the mean token of the texts.
+        frequencies: i64 [vocabulary], as `document_frequencies` counts them in `texts` texts.
+        texts: number of texts.
+        special: ids such as [CLS], which every text has and which represent it as a whole.
+        power: exponent of the inverse document frequency.
+        special_weight: weight of those, relative to the mean token of the texts.
     """
     idf = np.log1p((texts - frequencies + 0.5) / (frequencies + 0.5))
     weights = idf**power
-    usual = np.average(weights, weights=frequencies)
-    weights[list(special)] = special_weight * usual
+    mean_weight = np.average(weights, weights=frequencies)
+    weights[list(special)] = special_weight * mean_weight
     return weights.astype(np.float32)

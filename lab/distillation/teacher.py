@@ -22,11 +22,11 @@ from retrieval.train.student import Student, flatten
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the teacher makes of a batch of T tokens.
+    """The teacher's vectors of a batch of T tokens.
 
     Attributes:
         hidden: f32 [T, D], its last hidden states; their mean over a text is its pooled vector.
-        states: each layer's output bf16 [T, D], the last one included; none if not asked for.
+        states: each layer's output bf16 [T, D], the last one included; empty if not requested.
     """
 
     hidden: Tensor
@@ -34,7 +34,7 @@ class Targets:
 
 
 class TokenTeacher(Protocol):
-    """What makes targets of token ids: a `Teacher`, or one whose vectors are kept."""
+    """Maps token ids to targets: a `Teacher`, or one with cached vectors."""
 
     def __call__(self, texts: Sequence[NDArray[Any]], *, states: bool = False) -> Targets:
         """Token ids of n texts, special tokens included, to their targets, flat."""
@@ -61,7 +61,7 @@ class Teacher:
 
     @property
     def layers(self) -> int:
-        """How many layers it has."""
+        """Number of layers."""
         return int(self.model.config.num_hidden_layers)
 
     @property
@@ -75,7 +75,7 @@ class Teacher:
         return self.folder.resolve().name
 
     def fingerprint(self) -> str:
-        """Hex digest of all that decides its vectors."""
+        """Hex digest of everything that determines its vectors."""
         digest = hashlib.blake2b(b"BERT in bfloat16", digest_size=16)
         for path in sorted([self.folder / "config.json", *self.folder.glob("*.safetensors")]):
             with path.open("rb") as file:
@@ -83,7 +83,7 @@ class Teacher:
         return digest.hexdigest()
 
     def tokenizer(self) -> str | None:
-        """Hex digest of how it cuts text into tokens and numbers them; None if it does not say."""
+        """Hex digest of its tokenisation and token ids; None if the folder has no tokenizer."""
         path = self.folder / "tokenizer.json"
         if not path.exists():
             return None
@@ -94,7 +94,7 @@ class Teacher:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def pools_by_mean(self) -> bool:
-        """Whether the mean over a text is its pooled vector, as far as its folder says."""
+        """Whether its pooled vector is the mean over a text, as far as its folder says."""
         path = self.folder / "1_Pooling" / "config.json"
         if not path.exists():
             return True
@@ -120,11 +120,15 @@ class Teacher:
     def initialise(self, student: Student, *, attention: bool) -> None:
         """Copy what fits: the embedding table, and each layer's attention.
 
-        The table gets the first token type's vector added, as every input of the teacher does. An
-        attention copied from a post-norm network with biases is a starting point, no more. A
-        student with another number of layers takes each from the teacher's at the same depth; a
-        narrower one takes the table on its principal axes, which its dense head leads back, and
-        no attention.
+        The first token type's vector is added to the table, as to every input of the teacher.
+        Attention copied from a post-norm network with biases is only a starting point. A student
+        with another number of layers copies each from the teacher's layer at the same depth. A
+        narrower one gets the table on its principal axes, which its dense head maps back, and no
+        attention.
+
+        Args:
+            student: to initialise, in place.
+            attention: whether to copy attention, too.
 
         Raises:
             CheckpointError: the student is wider than the teacher.
@@ -145,29 +149,32 @@ class Teacher:
         sources = layer_sources(self.layers, len(trunk.layers))
         for index, (source, layer) in enumerate(zip(sources, trunk.layers, strict=True)):
             assert isinstance(layer, Layer)
-            own = f"encoder.layer.{source}.attention"
-            parts = [weights[f"{own}.self.{name}.weight"] for name in ("query", "key", "value")]
+            source_attention = f"encoder.layer.{source}.attention"
+            parts = [
+                weights[f"{source_attention}.self.{name}.weight"]
+                for name in ("query", "key", "value")
+            ]
             layer.attn.Wqkv.weight.copy_(torch.cat(parts))
-            layer.attn.Wo.weight.copy_(weights[f"{own}.output.dense.weight"])
-            layer.mlp_norm.weight.copy_(weights[f"{own}.output.LayerNorm.weight"])
+            layer.attn.Wo.weight.copy_(weights[f"{source_attention}.output.dense.weight"])
+            layer.mlp_norm.weight.copy_(weights[f"{source_attention}.output.LayerNorm.weight"])
             if index:
                 below = f"encoder.layer.{source - 1}.output" if source else "embeddings"
                 assert isinstance(layer.attn_norm, torch.nn.LayerNorm)
                 layer.attn_norm.weight.copy_(weights[f"{below}.LayerNorm.weight"])
 
     def _project(self, student: Student, table: Tensor, gain: Tensor) -> None:
-        """Begin a narrower student from the table's principal axes."""
+        """Initialise a narrower student from the table's principal axes."""
         width = student.config.hidden_size
         if width > self.width:
             raise CheckpointError(
                 f"a student of {width} dimensions cannot begin from a teacher of {self.width}: "
                 f"give at most {self.width}"
             )
-        # What the teacher's first layer reads; a gain for each dimension has none on other axes.
-        seen = torch.nn.functional.layer_norm(table, (self.width,)) * gain
-        seen = seen - seen.mean(0)
-        axes = torch.linalg.eigh(seen.T @ seen).eigenvectors.flip(-1)[:, :width]
-        student.trunk.embeddings.tok_embeddings.weight.copy_(seen @ axes)
+        # What the teacher's first layer reads. On other axes no gain per dimension equals its own.
+        inputs = torch.nn.functional.layer_norm(table, (self.width,)) * gain
+        inputs = inputs - inputs.mean(0)
+        axes = torch.linalg.eigh(inputs.T @ inputs).eigenvectors.flip(-1)[:, :width]
+        student.trunk.embeddings.tok_embeddings.weight.copy_(inputs @ axes)
         student.dense_head.weight.copy_(axes)
 
 
@@ -175,7 +182,7 @@ class Teacher:
 def principal_axes(
     teacher: TokenTeacher, batches: Sequence[Sequence[NDArray[Any]]], dim: int
 ) -> Tensor:
-    """f32 [dim, D]: the directions that keep most of its unit token vectors' dot products."""
+    """The axes f32 [dim, D] that preserve most of its unit token vectors' dot products."""
     moment = torch.zeros(())
     for texts in batches:
         unit = torch.nn.functional.normalize(teacher(texts).hidden, dim=-1).cpu()
@@ -188,16 +195,18 @@ def principal_axes(
 def fitted_axes(
     student: Student, teacher: TokenTeacher, batches: Sequence[Sequence[NDArray[Any]]]
 ) -> Tensor:
-    """f32 [d, D]: orthonormal axes onto which the teacher's vectors come nearest to the student's.
+    """Orthonormal axes f32 [d, D] onto which the teacher's vectors come nearest to the student's.
 
-    For a student that has learnt already: its token space stays what it is. Orthogonal Procrustes
-    (Schönemann, "A generalized solution of the orthogonal Procrustes problem", 1966).
+    For an already trained student, whose token space is kept. Orthogonal Procrustes (Schönemann, "A
+    generalized solution of the orthogonal Procrustes problem", 1966).
     """
     moment = torch.zeros(())
     for texts in batches:
         unit = torch.nn.functional.normalize(teacher(texts).hidden, dim=-1).cpu()
-        own = student(*flatten(texts, next(student.parameters()).device)).tokens.float().cpu()
-        moment = moment + own.T @ unit
+        student_tokens = (
+            student(*flatten(texts, next(student.parameters()).device)).tokens.float().cpu()
+        )
+        moment = moment + student_tokens.T @ unit
     left, _, right = torch.linalg.svd(moment, full_matrices=False)
     axes: Tensor = left @ right
     return axes
@@ -206,8 +215,8 @@ def fitted_axes(
 def _json(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as wrong:
-        raise CheckpointError(f"{path} cannot be read ({wrong}): fetch the model again") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): fetch the model again") from None
     if not isinstance(raw, dict):
         raise CheckpointError(f"{path} holds no JSON object: fetch the model again")
     return raw

@@ -1,4 +1,4 @@
-"""What one teacher makes of a batch, encoded once if its vectors are kept."""
+"""One teacher's vectors of a batch, encoded once if they are cached."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from retrieval.ragged import offsets_of
 from retrieval.types import Encoder
 
 Bits: TypeAlias = NDArray[np.uint16]
-"""Vectors in bfloat16, as numpy holds them."""
+"""Vectors in bfloat16, as numpy stores them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherOutput:
-    """What one teacher makes of T tokens in n texts.
+    """One teacher's vectors of T tokens in n texts.
 
     Attributes:
-        hidden: f32 [T, D], None if its token vectors are not learnt.
-        pooled: f32 [n, D], None if its pooled vectors are not learnt.
-        states: each layer's output [T, D]; none if not asked for.
+        hidden: f32 [T, D]; None if its token vectors are not learnt.
+        pooled: f32 [n, D]; None if its pooled vectors are not learnt.
+        states: each layer's output [T, D]; empty if not requested.
     """
 
     hidden: Tensor | None
@@ -40,7 +40,7 @@ class TeacherOutput:
     states: Sequence[Tensor] = ()
 
     def followed_by(self, other: TeacherOutput) -> TeacherOutput:
-        """These texts' vectors and then the other's, without the layers'."""
+        """The vectors of these texts and then of the other's, without the layers'."""
         hidden, pooled = (
             None if one is None or two is None else torch.cat([one, two])
             for one, two in ((self.hidden, other.hidden), (self.pooled, other.pooled))
@@ -49,10 +49,10 @@ class TeacherOutput:
 
 
 class CachedTeacher:
-    """A teacher that encodes what it has not encoded before."""
+    """A teacher that encodes only what is not cached."""
 
     def __init__(self, teacher: Teacher, folder: Path) -> None:
-        """Take what the folder has; all of it is this teacher's."""
+        """Open the folder's cache, which belongs to this teacher alone."""
         self.teacher, self.device = teacher, teacher.device
         self._hidden = VectorCache(folder / "tokens", teacher.width, np.uint16)
         self._inner = VectorCache(
@@ -70,19 +70,19 @@ class CachedTeacher:
             for number, key in enumerate(keys)
             if hidden[number] is None or (states and inner[number] is None)
         }
-        made = self._encoded([texts[number] for number in new.values()], states) if new else []
-        fresh = dict(zip(new, made, strict=True))
-        # What was kept before stays, so that a text has the same vectors in every run.
+        encoded = self._encode([texts[number] for number in new.values()], states) if new else []
+        new_vectors = dict(zip(new, encoded, strict=True))
+        # Cached vectors are not replaced, so that a text has the same vectors in every run.
         for key, number in new.items():
             if hidden[number] is None:
-                self._hidden.add(key, fresh[key][0])
+                self._hidden.add(key, new_vectors[key][0])
             if states:
-                self._inner.add(key, fresh[key][1])
+                self._inner.add(key, new_vectors[key][1])
         for number, key in enumerate(keys):
             if hidden[number] is None:
-                hidden[number] = fresh[key][0]
+                hidden[number] = new_vectors[key][0]
             if states and inner[number] is None:
-                inner[number] = fresh[key][1]
+                inner[number] = new_vectors[key][1]
         out = self._tensor(hidden)
         if not states:
             return Targets(out.float(), [])
@@ -90,15 +90,15 @@ class CachedTeacher:
         return Targets(out.float(), [*layers, out])
 
     def commit(self) -> None:
-        """Put on the disk what was encoded."""
+        """Write cached vectors to disk."""
         self._hidden.commit()
         self._inner.commit()
 
-    def _encoded(self, texts: Sequence[NDArray[Any]], states: bool) -> list[tuple[Bits, Bits]]:
-        """Each text's last hidden states, and those of its inner layers side by side."""
+    def _encode(self, texts: Sequence[NDArray[Any]], states: bool) -> list[tuple[Bits, Bits]]:
+        """Each text's last hidden states, and those of its inner layers concatenated."""
         targets = self.teacher(texts, states=states)
         inner = targets.states[:-1]
-        # Between 16-bit floats and back, the vectors are what the teacher made, to the bit.
+        # The teacher computes in bfloat16, so that nothing is lost by storing it.
         last = targets.hidden.to(torch.bfloat16)
         others = torch.cat(inner, 1) if states else last
         ends = np.cumsum([len(text) for text in texts])[:-1]
@@ -119,29 +119,29 @@ class TokenReader:
     pooled: bool
 
     def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> TeacherOutput:
-        """Of texts of the corpus."""
+        """Its output for texts of the corpus."""
         rows = [self.corpus[int(text)] for text in texts]
         return self._output(self.teacher(rows, states=states), rows)
 
     def of_long(self, long_texts: LongTexts, runs: Sequence[NDArray[np.int64]]) -> TeacherOutput:
-        """Of long texts, read window by window."""
+        """Its output for long texts, read window by window."""
         return self._output(long_texts.targets(self.teacher), long_texts.texts)
 
     def commit(self) -> None:
-        """Put on the disk what was encoded."""
+        """Write cached vectors to disk."""
         if isinstance(self.teacher, CachedTeacher):
             self.teacher.commit()
 
-    def _output(self, made: Targets, rows: Sequence[NDArray[Any]]) -> TeacherOutput:
+    def _output(self, targets: Targets, rows: Sequence[NDArray[Any]]) -> TeacherOutput:
         pooled = None
         if self.pooled:
-            layout = Layout.of([len(row) for row in rows], made.hidden.device)
-            pooled = mean_pool(made.hidden, layout)
-        return TeacherOutput(made.hidden if self.tokens else None, pooled, made.states)
+            layout = Layout.of([len(row) for row in rows], targets.hidden.device)
+            pooled = mean_pool(targets.hidden, layout)
+        return TeacherOutput(targets.hidden if self.tokens else None, pooled, targets.states)
 
 
 class TextReader:
-    """An encoder that reads text."""
+    """A teacher that reads text with a tokenizer of its own."""
 
     def __init__(
         self, encoder: Encoder, corpus: TokenCorpus, device: torch.device, folder: Path | None
@@ -149,18 +149,18 @@ class TextReader:
         self._encoder, self._corpus, self._device = encoder, corpus, device
         self._queries = frozenset(corpus.pairs[:, 0].tolist())
         assert encoder.dense_dim is not None
-        self._kept = (
+        self._cache = (
             None
             if folder is None
             else VectorCache(folder / "pooled", encoder.dense_dim, np.float16)
         )
 
     def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> TeacherOutput:
-        """Of texts of the corpus; it has no layers to show."""
+        """Its output for texts of the corpus; it has no layers to return."""
         return TeacherOutput(None, torch.from_numpy(self._vectors(texts)).to(self._device))
 
     def of_long(self, long_texts: LongTexts, runs: Sequence[NDArray[np.int64]]) -> TeacherOutput:
-        """Of a long text: the mean of its windows' vectors, each counting as its tokens do."""
+        """For a long text, the mean of its windows' vectors, weighted by their tokens."""
         windows = np.concatenate(runs)
         weighted = self._vectors(windows) * self._corpus.lengths[windows, None]
         starts = offsets_of([len(run) for run in runs])[:-1]
@@ -168,21 +168,21 @@ class TextReader:
         return TeacherOutput(None, torch.from_numpy(sums).to(self._device))
 
     def commit(self) -> None:
-        """Put on the disk what was encoded."""
-        if self._kept is not None:
-            self._kept.commit()
+        """Write cached vectors to disk."""
+        if self._cache is not None:
+            self._cache.commit()
 
     def _vectors(self, texts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """f32 [n, D], rounded to f16 as they are kept."""
+        """f32 [n, D], rounded to f16 as in the cache."""
         numbers = [int(text) for text in texts]
         keys = [self._key_of(number) for number in numbers]
-        found = [None] * len(keys) if self._kept is None else self._kept.get(keys)
-        made = dict(zip(keys, found, strict=True))
+        cached = [None] * len(keys) if self._cache is None else self._cache.get(keys)
+        vectors = dict(zip(keys, cached, strict=True))
         for queries in (True, False):
             new = {
                 key: number
                 for key, number in zip(keys, numbers, strict=True)
-                if made[key] is None and (number in self._queries) == queries
+                if vectors[key] is None and (number in self._queries) == queries
             }
             if not new:
                 continue
@@ -190,10 +190,10 @@ class TextReader:
             dense = encode([self._corpus.text_of(number) for number in new.values()]).dense
             assert dense is not None
             for key, vector in zip(new, dense.astype(np.float16), strict=True):
-                made[key] = vector[None]
-                if self._kept is not None:
-                    self._kept.add(key, vector[None])
-        rows = [row for key in keys if (row := made[key]) is not None]
+                vectors[key] = vector[None]
+                if self._cache is not None:
+                    self._cache.add(key, vector[None])
+        rows = [row for key in keys if (row := vectors[key]) is not None]
         return np.concatenate(rows).astype(np.float32)
 
     def _key_of(self, number: int) -> bytes:

@@ -1,9 +1,9 @@
 """What is learnt from each of several teachers: token vectors, pooled vectors, and their weight.
 
-A `Teacher`, a BERT of the student's tokenizer, gives a vector for every position, and their mean.
-Any other encoder with a dense head gives the vectors of whole texts, which it reads in its own
-tokens. What a teacher made is kept in a folder, if there is one, by its fingerprint and the digest
-of what it read: a second run encodes nothing that this one has.
+A `Teacher`, a BERT with the student's tokenizer, gives a vector for every position, and their mean.
+Any other encoder with a dense head gives vectors of whole texts, which it tokenises itself. Vectors
+are cached in a folder, if one is given, by the teacher's fingerprint and the digest of its input: a
+second run encodes nothing again.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ KINDS: tuple[Kind, ...] = ("tokens", "pooled")
 
 @dataclass(frozen=True, slots=True)
 class WeightedTeacher:
-    """A teacher, what of it is learnt, and how much that counts.
+    """A teacher, what of it is learnt, and its weight.
 
     Attributes:
         teacher: a `Teacher`, or an encoder with a dense head, of which pooled vectors are learnt.
         weight: of its loss among the teachers'.
         targets: kinds of vectors.
-        projected: whether the student is compared with it through a linear map, which is learnt
-            with the student and then left out. None: where the widths differ, and where another
-            teacher's vectors are already compared with the student's own.
+        projected: whether the student is compared with it through a linear map, which is trained
+            with the student and then dropped. None means: where the widths differ, and where
+            another teacher's vectors are already compared with the student's directly.
     """
 
     teacher: Teacher | Encoder
@@ -63,14 +63,15 @@ class TeacherEnsemble:
     def __init__(
         self, members: Sequence[WeightedTeacher], corpus: TokenCorpus, *, kept: Path | None = None
     ) -> None:
-        """Check that they can be learnt from.
+        """Check that the teachers can be learnt from.
 
         Args:
             members: the first one's teacher gives the token head its targets.
-            kept: a folder for the teachers' vectors; None keeps none.
+            corpus: what they read.
+            kept: a folder that caches the teachers' vectors; None for none.
 
         Raises:
-            InputError: a member cannot be learnt from this corpus, or beside the first one.
+            InputError: a member cannot be learnt from with this corpus, or beside the first one.
         """
         first = _check(members, corpus)
         self.members, self.corpus = members, corpus
@@ -98,7 +99,7 @@ class TeacherEnsemble:
         return reader.teacher
 
     def settings(self) -> list[dict[str, Any]]:
-        """What a run must share to go on from another's state."""
+        """What a run must share to resume from a checkpoint."""
         pairs = zip(self.members, self._fingerprints, strict=True)
         return [
             {
@@ -111,12 +112,12 @@ class TeacherEnsemble:
         ]
 
     def projections(self, width: int) -> list[Tensor | None]:
-        """A first f32 [D, width] for each teacher that needs a map from the student's vectors.
+        """An initial map f32 [D, width] for each teacher that needs one from the student's vectors.
 
         Raises:
-            InputError: a teacher of another width is not to be projected.
+            InputError: a teacher of another width must not be projected.
         """
-        made: list[Tensor | None] = []
+        projections: list[Tensor | None] = []
         direct = False
         for number, member in enumerate(self.members):
             differs = member.width != width
@@ -129,11 +130,11 @@ class TeacherEnsemble:
                     "let it be projected"
                 )
             direct = direct or not projected
-            made.append(_orthogonal(member.width, width, number) if projected else None)
-        return made
+            projections.append(_orthogonal(member.width, width, number) if projected else None)
+        return projections
 
     def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> list[TeacherOutput]:
-        """What each teacher makes of texts of the corpus; `states` asks for the first's layers."""
+        """Each teacher's output for texts of the corpus; `states` adds the first one's layers."""
         return [
             reader.of_texts(texts, states=states and number == 0)
             for number, reader in enumerate(self._readers)
@@ -144,11 +145,12 @@ class TeacherEnsemble:
         runs: Sequence[NDArray[np.int64]],
         windows: Sequence[Sequence[NDArray[Any]]] | None = None,
     ) -> tuple[LongTexts, list[TeacherOutput]]:
-        """Runs of texts as long ones, and what each teacher makes of them, window by window.
+        """Long texts joined from runs of texts, and each teacher's output, window by window.
 
         Args:
-            windows: what teachers of tokens read in the place of each text; None is the text. A
-                teacher that reads text of its own reads it unchanged.
+            runs: i64, numbers of neighbouring texts.
+            windows: what teachers of tokens read instead of each text; None for the text. A teacher
+                with a tokenizer of its own reads the text unchanged.
         """
         if windows is None:
             windows = [[self.corpus[int(text)] for text in run] for run in runs]
@@ -156,13 +158,13 @@ class TeacherEnsemble:
         return long_texts, [reader.of_long(long_texts, runs) for reader in self._readers]
 
     def commit(self) -> None:
-        """Put on the disk what is to be kept."""
+        """Write cached vectors to disk."""
         for reader in self._readers:
             reader.commit()
 
 
 def _check(members: Sequence[WeightedTeacher], corpus: TokenCorpus) -> Teacher:
-    """The first teacher, if the members go together."""
+    """The first teacher, if the members can be combined."""
     if not members or not isinstance(members[0].teacher, Teacher):
         raise InputError("the first teacher is no BERT of the student's tokenizer: begin with one")
     first = members[0].teacher
@@ -186,8 +188,8 @@ def _check(members: Sequence[WeightedTeacher], corpus: TokenCorpus) -> Teacher:
 
 def _check_tokens(member: WeightedTeacher, teacher: Teacher, first: Teacher) -> None:
     if teacher is not first:
-        own, known = teacher.tokenizer(), first.tokenizer()
-        if own is None or own != known:
+        tokenizer, first_tokenizer = teacher.tokenizer(), first.tokenizer()
+        if tokenizer is None or tokenizer != first_tokenizer:
             raise InputError(
                 f"{teacher.name} has not the tokenizer of {first.name}, so its tokens stand at "
                 "other positions: learn its pooled vectors alone, through load_encoder"

@@ -1,9 +1,9 @@
-"""Pretraining, with masked language modelling alone, as ModernBERT was trained.
+"""Pretraining by masked language modelling alone, as ModernBERT was trained.
 
 packing     flat batches of whole sequences
-masking     what is hidden; the network that guesses it
+masking     which tokens are masked; the network that predicts them
 phases      short texts, long texts, decay
-tiling      a larger model begun from a smaller one
+tiling      a larger model initialised from a smaller one
 pretrain    the run
-masked_lm   the folder of the model that comes out
+masked_lm   the folder of the resulting model
 """

@@ -26,12 +26,12 @@ from retrieval.errors import CheckpointError, InputError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Masked:
-    """A batch of T tokens of which m are to be guessed.
+    """A batch of T tokens, m of which are to be predicted.
 
     Attributes:
-        ids: i64 [T], what the network reads.
-        positions: i64 [m], ascending, of the tokens to guess.
-        targets: i64 [m], what stood there.
+        ids: i64 [T], the input of the network.
+        positions: i64 [m], ascending, of the tokens to predict.
+        targets: i64 [m], the original tokens there.
     """
 
     ids: NDArray[np.int64]
@@ -40,17 +40,17 @@ class Masked:
 
 
 class Masking:
-    """Hides a share of the tokens of a batch.
+    """Masks a share of the tokens of a batch.
 
     Args:
         mask_id: of [MASK].
-        special: ids that are never hidden and never put in another's place.
+        special: ids that are never masked and never used as random replacements.
         vocab_size: ids run from 0 to this.
-        share: of the tokens that are not special, to be guessed.
-        masked, random: of these, how many are replaced by [MASK], and by a random token.
+        share: of the tokens that are not special, to be predicted.
+        masked, random: shares of these that are replaced by [MASK], and by a random token.
 
     Raises:
-        InputError: a share is not between 0 and 1, or no id is left that is not special.
+        InputError: a share is not between 0 and 1, or every id is special.
     """
 
     def __init__(
@@ -76,29 +76,31 @@ class Masking:
             raise InputError(f"all {vocab_size} tokens are special, expected some that are not")
 
     def __call__(self, ids: NDArray[Any], rng: np.random.Generator) -> Masked:
-        """Hide tokens of a batch, integers [T].
+        """Mask tokens of a batch, integers [T].
 
-        The share is met to the token over the whole batch, with at least one token to guess if
+        The share is met to the token over the whole batch, with at least one token to predict if
         any may be.
         """
         ids = ids.astype(np.int64)
         candidates = np.flatnonzero(~self._special[ids])
         count = min(max(round(self.share * len(candidates)), 1), len(candidates))
-        drawn = rng.permutation(candidates)[:count]
-        masked = round(self.masked * count)
-        swapped = masked + round(self.random * count)
-        read = ids.copy()
-        read[drawn[:masked]] = self.mask_id
-        read[drawn[masked:swapped]] = rng.choice(self._ordinary, len(drawn[masked:swapped]))
-        positions = np.sort(drawn)
-        return Masked(read, positions, ids[positions])
+        chosen = rng.permutation(candidates)[:count]
+        mask_count = round(self.masked * count)
+        random_end = mask_count + round(self.random * count)
+        input_ids = ids.copy()
+        input_ids[chosen[:mask_count]] = self.mask_id
+        input_ids[chosen[mask_count:random_end]] = rng.choice(
+            self._ordinary, len(chosen[mask_count:random_end])
+        )
+        positions = np.sort(chosen)
+        return Masked(input_ids, positions, ids[positions])
 
 
 class MaskedLM(nn.Module):
-    """A trunk and the head that guesses masked tokens.
+    """A trunk and the head that predicts masked tokens.
 
     Args:
-        tied: the decoder's matrix is the embedding table itself, as in ModernBERT.
+        tied: whether the decoder's matrix is the embedding table itself, as in ModernBERT.
     """
 
     def __init__(self, config: ModernBertConfig, *, tied: bool = True) -> None:
@@ -110,17 +112,18 @@ class MaskedLM(nn.Module):
             self.lm_head.decoder.weight = self.trunk.embeddings.tok_embeddings.weight
 
     def forward(self, ids: Tensor, layout: Layout, positions: Tensor) -> Tensor:
-        """Logits over the vocabulary at some positions alone: the rest is not worth its cost.
+        """Logits over the vocabulary, at the given positions only, to save time and memory.
 
         Args:
             ids: i64 [T], the sequences of `layout` one after the other.
+            layout: lengths of the sequences.
             positions: i64 [m] in the flat batch.
 
         Returns:
             [m, vocab].
         """
-        out: Tensor = self.lm_head(self.trunk(ids, layout)[positions])
-        return out
+        logits: Tensor = self.lm_head(self.trunk(ids, layout)[positions])
+        return logits
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
@@ -128,13 +131,13 @@ class MaskedLM(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.trunk.initialise(generator)
         config = self.trunk.config
-        spread = config.initializer_range * (2.0 * config.num_layers) ** -0.5
+        std = config.initializer_range * (2.0 * config.num_layers) ** -0.5
         for name, parameter in self.lm_head.named_parameters():
             if parameter.ndim < 2:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
             elif not (self.tied and name == "decoder.weight"):
                 nn.init.trunc_normal_(
-                    parameter, std=spread, a=-2 * spread, b=2 * spread, generator=generator
+                    parameter, std=std, a=-2 * std, b=2 * std, generator=generator
                 )
 
     def named_weights(self) -> dict[str, Tensor]:
@@ -147,7 +150,7 @@ class MaskedLM(nn.Module):
 
 
 def masked_lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy summed over the m tokens to guess, in f32, so that shares of a batch add up.
+    """Cross-entropy summed over the m tokens to predict, in f32, so that parts of a batch add up.
 
     Args:
         logits: [m, vocab].
@@ -162,15 +165,15 @@ def special_ids(vocabulary: dict[str, int]) -> dict[str, int]:
     Raises:
         CheckpointError: one of the first three is missing.
     """
-    found: dict[str, int] = {
+    ids: dict[str, int] = {
         word: vocabulary[word]
         for word in ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]")
         if word in vocabulary
     }
-    missing = [word for word in ("[CLS]", "[SEP]", "[MASK]") if word not in found]
+    missing = [word for word in ("[CLS]", "[SEP]", "[MASK]") if word not in ids]
     if missing:
         raise CheckpointError(
             f"the tokenizer has no {', '.join(missing)}: masked language modelling begins and "
             "ends each text with [CLS] and [SEP] and hides tokens behind [MASK]"
         )
-    return found
+    return ids

@@ -19,18 +19,18 @@ from lab.text.tokens import Documents
 from retrieval.errors import InputError
 from retrieval.ragged import offsets_of
 
-WAITING = 512
-"""Sequences among which the one that fills a gap is looked for."""
+POOL_SIZE = 512
+"""Sequences among which the one that fills a gap best is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PackerState:
     """How far a packer has come.
 
     Attributes:
-        epoch: counted from 0.
-        taken: sequences of this epoch's order that were taken from it.
-        waiting: numbers of those taken that are in no pack yet.
+        epoch: from 0.
+        taken: sequences of this epoch's order that were taken.
+        waiting: numbers of sequences that were taken and are in no pack yet.
     """
 
     epoch: int = 0
@@ -63,7 +63,7 @@ class Packer:
         budget: tokens of a pack at most.
         ends: the ids of [CLS] and [SEP].
         seed: decides the order, together with the epoch.
-        place: where to go on.
+        state: where to continue.
 
     Raises:
         InputError: a sequence may be longer than a pack, or there is no text.
@@ -77,7 +77,7 @@ class Packer:
         *,
         ends: tuple[int, int],
         seed: tuple[int, ...],
-        place: Place | None = None,
+        state: PackerState | None = None,
     ) -> None:
         if not 3 <= max_tokens <= budget:
             raise InputError(
@@ -85,18 +85,18 @@ class Packer:
                 "expected 3 or more, and packs that hold the longest sequence"
             )
         self._documents, self._budget, self._ends, self._seed = documents, budget, ends, seed
-        self._starts, self._sizes = cut(np.diff(documents.offsets), max_tokens - 2)
+        self._starts, self._sizes = split_documents(np.diff(documents.offsets), max_tokens - 2)
         if not len(self._sizes):
             raise InputError("there is no token of text to learn from: every text is empty")
-        place = place or Place()
-        self._epoch, self._taken = place.epoch, place.taken
-        self._waiting = list(place.waiting)
+        state = state or PackerState()
+        self._epoch, self._taken = state.epoch, state.taken
+        self._waiting = list(state.waiting)
         self._order = self._shuffled()
 
     @property
-    def place(self) -> Place:
-        """Where a packer goes on that follows this one."""
-        return Place(self._epoch, self._taken, tuple(self._waiting))
+    def state(self) -> PackerState:
+        """The state from which another packer continues."""
+        return PackerState(self._epoch, self._taken, tuple(self._waiting))
 
     def plan(self) -> NDArray[np.int64]:
         """The numbers of the next pack's sequences, by ascending length."""
@@ -121,7 +121,7 @@ class Packer:
         return numbers[np.argsort(self._sizes[numbers], kind="stable")]
 
     def fetch(self, numbers: NDArray[np.int64]) -> Pack:
-        """The tokens of a plan's sequences."""
+        """The tokens of a planned pack."""
         cls_id, sep_id = self._ends
         sizes = self._sizes[numbers]
         ids = np.empty(int(sizes.sum()) + 2 * len(numbers), dtype=np.int64)
@@ -133,8 +133,8 @@ class Packer:
         return Pack(ids, tuple((sizes + 2).tolist()), len(ids) / self._budget)
 
     def _take(self) -> None:
-        """Let sequences come until enough are waiting."""
-        enough = min(WAITING, len(self._sizes))
+        """Take sequences until enough are waiting."""
+        enough = min(POOL_SIZE, len(self._sizes))
         while len(self._waiting) < enough:
             if self._taken == len(self._order):
                 self._epoch, self._taken = self._epoch + 1, 0
@@ -147,20 +147,23 @@ class Packer:
         return np.random.default_rng([*self._seed, self._epoch]).permutation(len(self._sizes))
 
 
-def cut(lengths: NDArray[np.int64], room: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut documents that lie one after the other into sequences of at most `room` tokens.
+def split_documents(
+    lengths: NDArray[np.int64], room: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split concatenated documents into sequences of at most `room` tokens.
 
     Args:
         lengths: i64 [n], tokens of each document.
+        room: most tokens of a sequence.
 
     Returns:
-        Starts and lengths of the sequences, i64 [s] each; those of a document differ by at most
-        one token in length, and an empty document has none.
+        Starts and lengths of the sequences, i64 [s] each. Those of a document differ by at most one
+        token in length; an empty document has none.
     """
     parts = -(-lengths // room)
     owner = np.repeat(np.arange(len(lengths)), parts)
-    at = np.arange(int(parts.sum())) - offsets_of(parts)[owner]
+    part_index = np.arange(int(parts.sum())) - offsets_of(parts)[owner]
     short, longer = np.divmod(lengths[owner], parts[owner])
-    sizes = short + (at < longer)
+    sizes = short + (part_index < longer)
     # Together the sequences are the documents, in their order.
     return offsets_of(sizes)[:-1], sizes

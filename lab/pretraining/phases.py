@@ -61,15 +61,15 @@ class Phase:
 
     def rate_at(self, seen: int) -> float:
         """The factor on the peak learning rate after `seen` tokens of this phase."""
-        done = seen / self.tokens
-        return self.rate * warmup_stable_decay(done, warmup=self.warmup, decay=self.decay)
+        progress = seen / self.tokens
+        return self.rate * warmup_stable_decay(progress, warmup=self.warmup, decay=self.decay)
 
     def batch_at(self, seen: int) -> float:
         """Tokens of the step that begins after `seen` tokens of this phase."""
         if self.first_batch_tokens is None or self.growth == 0.0:
             return float(self.batch_tokens)
-        done = seen / (self.growth * self.tokens)
-        return growing_batch(done, self.first_batch_tokens, self.batch_tokens)
+        progress = seen / (self.growth * self.tokens)
+        return growing_batch(progress, self.first_batch_tokens, self.batch_tokens)
 
 
 def modernbert_phases(
@@ -103,7 +103,7 @@ def modernbert_phases(
     )  # fmt: skip
 
 
-def enter(trunk: ModernBert, phase: Phase) -> None:
+def enter_phase(trunk: ModernBert, phase: Phase) -> None:
     """Give the trunk the phase's theta, and its longest text so far for its configuration.
 
     Positions are rotated by computed angles, so that no weight changes.
@@ -115,11 +115,11 @@ def enter(trunk: ModernBert, phase: Phase) -> None:
     trunk.rotary["global"] = Rotary(config.global_theta, config.head_dim)
 
 
-def check(phases: Sequence[Phase], pack_tokens: int) -> None:
-    """See that a run can be made of these phases.
+def check_phases(phases: Sequence[Phase], pack_tokens: int) -> None:
+    """Check that a run can consist of these phases.
 
     Raises:
-        InputError: there is none, or one has sequences or steps that no pack fits.
+        InputError: there is none, or one has sequences that fit no pack.
     """
     if not phases:
         raise InputError("a run of no phases, expected one or more")
@@ -131,14 +131,14 @@ def check(phases: Sequence[Phase], pack_tokens: int) -> None:
             )
 
 
-def growing_batch(done: float, first: float, last: float) -> float:
-    """Tokens of a step when a share `done` (0 to 1) of the tokens of the growth is over.
+def growing_batch(progress: float, first: float, last: float) -> float:
+    """Tokens of a step after a share `progress` (0 to 1) of the tokens of the growth.
 
     The batch grows by as much with each step, as ModernBERT's does, which spends the same number
     of steps at each size. Tokens seen are the sum of the batches, so the batch's square grows
     linearly with them.
     """
-    if done >= 1.0:
+    if progress >= 1.0:
         return last
-    square = first**2 + (last**2 - first**2) * done
+    square = first**2 + (last**2 - first**2) * progress
     return float(square**0.5)

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lab.pretraining.masking import MaskedLM, Masking, masked_lm_loss
-from lab.pretraining.packing import Packer, Place
-from lab.pretraining.phases import Phase, check, enter
+from lab.pretraining.packing import Packer, PackerState
+from lab.pretraining.phases import Phase, check_phases, enter_phase
 from lab.running.checkpoint import load_state, save_state
 from lab.running.distributed import Ranks
 from lab.running.optimisers import (
@@ -86,7 +86,7 @@ class Text:
 
 @dataclass(slots=True)
 class _Position:
-    """Where a run stands: `seen` tokens into the phase, `tokens` and `step` steps in all."""
+    """Where a run is: `seen` tokens into the phase, `tokens` and `step` steps in all."""
 
     step: int = 0
     tokens: int = 0
@@ -121,16 +121,16 @@ def pretrain(
         CheckpointError: the folder holds the state of another run, or a damaged one.
         EncoderError: the loss is no number any more.
     """
-    check(config.phases, config.pack_tokens)
+    check_phases(config.phases, config.pack_tokens)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(model, text, config, folder, ranks or Ranks(), deadline)
-    place = run.resume()
+    packer_state = run.resume()
     model.train()
     with run.open_log() as file:
         for index in range(run.position.phase, len(config.phases)):
             if index > run.position.phase:
-                run.position.phase, run.position.seen, place = index, 0, None
-            packer = run.packer(place)
+                run.position.phase, run.position.seen, packer_state = index, 0, None
+            packer = run.packer(packer_state)
             while run.position.seen < config.phases[index].tokens:
                 stop = run.step(packer, file, log)
                 run.save(packer, now=stop)
@@ -180,44 +180,46 @@ class _Run:
             "shape": {name: list(p.shape) for name, p in self.model.state_dict().items()},
         }
 
-    def resume(self) -> Place | None:
-        """Take up the folder's checkpoint, if there is one; where its packer goes on."""
+    def resume(self) -> PackerState | None:
+        """Load the folder's checkpoint, if there is one; the state of its packer."""
         state = load_state(self.folder, self.settings())
         if state is None:
             return None
         try:
             self.model.load_state_dict(state["model"])
-            for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(own)
+            for optimiser, optimiser_state in zip(
+                self.optimisers, state["optimisers"], strict=True
+            ):
+                optimiser.load_state_dict(optimiser_state)
             self.position = _Position(**state["position"])
             epoch, taken, waiting = state["place"]
-            return Place(epoch, taken, tuple(waiting))
-        except (RuntimeError, KeyError, ValueError, TypeError) as wrong:
+            return PackerState(epoch, taken, tuple(waiting))
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{self.folder} does not hold the state of this run "
-                f"({(str(wrong).splitlines() or [repr(wrong)])[0]}): choose another folder"
+                f"({(str(error).splitlines() or [repr(error)])[0]}): choose another folder"
             ) from None
 
-    def packer(self, place: Place | None) -> Packer:
-        """Enter the phase that the run is in; its packs."""
-        enter(self.model.trunk, self.phase)
+    def packer(self, packer_state: PackerState | None) -> Packer:
+        """Enter the current phase; its packer."""
+        enter_phase(self.model.trunk, self.phase)
         return Packer(
             self.text.documents,
             self.phase.max_tokens,
             self.config.pack_tokens,
             ends=self.text.ends,
             seed=(self.config.seed, 0, self.position.phase),
-            place=place,
+            state=packer_state,
         )
 
     def open_log(self) -> TextIO:
-        """The log, without what was written after the checkpoint; for other ranks, nothing."""
+        """The log, cut back to the checkpoint; on other ranks than the first, nothing."""
         if not self.ranks.leads:
             return Path(os.devnull).open("w", encoding="utf-8")
         path = self.folder / LOG_FILE
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= self.position.step]
-        write_whole(path, "".join(f"{line}\n" for line in kept))
+        kept_lines = [line for line in lines if _step_of(line) <= self.position.step]
+        write_whole(path, "".join(f"{line}\n" for line in kept_lines))
         return path.open("a", encoding="utf-8", buffering=1)
 
     def step(self, packer: Packer, file: TextIO, log: Log | None) -> bool:
@@ -226,15 +228,15 @@ class _Run:
         position, phase, config = self.position, self.phase, self.config
         factor = phase.rate_at(position.seen)
         count = max(1, round(phase.batch_at(position.seen) / config.pack_tokens))
-        # Every rank plans the whole step, so that all packers stay at the same place.
+        # Every rank plans the whole step, so that all packers stay in the same state.
         plans = [packer.plan() for _ in range(count)]
         late = self.deadline is not None and started >= self.deadline
         sums = torch.zeros(4, dtype=torch.float64, device=self.ranks.device)
         sums[3] = float(late and self.ranks.leads)
         for number in range(self.ranks.rank, count, self.ranks.count):
             sums[:3] += self._pack(packer, plans[number], number)
-        loss, guessed, tokens, stop = self.ranks.sum(sums).tolist()
-        loss /= max(guessed, 1.0)
+        loss, predicted, tokens, stop = self.ranks.sum(sums).tolist()
+        loss /= max(predicted, 1.0)
         if not math.isfinite(loss):
             raise EncoderError(
                 f"the loss is {loss} at step {position.step + 1}: lower the learning rate and "
@@ -243,7 +245,7 @@ class _Run:
         self.ranks.sum_gradients(self.parameters)
         for parameter in self.parameters:
             if parameter.grad is not None:
-                parameter.grad /= max(guessed, 1.0)
+                parameter.grad /= max(predicted, 1.0)
         set_rates(self.optimisers, self.peaks, factor)
         norm = update(self.optimisers, self.parameters, config.clip)
         position.step += 1
@@ -266,11 +268,11 @@ class _Run:
         return bool(stop)
 
     def _pack(self, packer: Packer, plan: NDArray[np.int64], number: int) -> Tensor:
-        """Gradients of one pack's summed loss; f64 [3]: the loss, tokens guessed, tokens."""
+        """Backpropagate one pack's summed loss; f64 [3]: the loss, predicted tokens, tokens."""
         device = self.ranks.device
         pack = packer.fetch(plan)
-        drawn = np.random.default_rng([self.config.seed, 1, self.position.step, number])
-        masked = self.text.masking(pack.ids, drawn)
+        rng = np.random.default_rng([self.config.seed, 1, self.position.step, number])
+        masked = self.text.masking(pack.ids, rng)
         ids, positions, targets = (
             torch.from_numpy(array).to(device)
             for array in (masked.ids, masked.positions, masked.targets)
@@ -284,23 +286,23 @@ class _Run:
         return counts.to(device)
 
     def save(self, packer: Packer, *, now: bool) -> None:
-        """Write a checkpoint if it is time for one, or now."""
+        """Write a checkpoint if one is due, or now."""
         due = time.monotonic() - self.saved >= self.config.checkpoint_seconds
         if not self.ranks.leads or not (now or due):
             return
-        place = packer.place
+        packer_state = packer.state
         state = {
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "position": asdict(self.position),
-            "place": [place.epoch, place.taken, list(place.waiting)],
+            "place": [packer_state.epoch, packer_state.taken, list(packer_state.waiting)],
         }
         save_state(self.folder, self.settings(), state)
         self.saved = time.monotonic()
 
 
 def _step_of(line: str) -> float:
-    """The step that a line of the log is of; beyond all others if it was not written whole."""
+    """The step of a line of the log; infinite if the line is incomplete."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

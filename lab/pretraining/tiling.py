@@ -48,7 +48,7 @@ def layer_sources(small: int, large: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """Which unit of the small model stands at each place, and what its readers are divided by.
+    """Which unit of the small model stands at each place, and the divisor of what reads it.
 
     Both are i64 [large].
     """
@@ -64,11 +64,11 @@ class _Axis:
         copies = torch.bincount(source)[source]
         return cls(source, copies if preserve else torch.ones_like(copies))
 
-    def written(self, tensor: Tensor, parts: int = 1) -> Tensor:
+    def repeat_rows(self, tensor: Tensor, parts: int = 1) -> Tensor:
         """Repeat along axis 0, which holds `parts` fused matrices one below the other."""
         return torch.cat([part[self.source] for part in tensor.chunk(parts)])
 
-    def read(self, matrix: Tensor) -> Tensor:
+    def repeat_columns(self, matrix: Tensor) -> Tensor:
         """Repeat columns, divided by the divisor."""
         return matrix[:, self.source] / self.divisor
 
@@ -95,34 +95,35 @@ def tile(
     """
     _check(small.trunk.config, config)
     large = MaskedLM(config, tied=small.tied)
-    given, wanted = small.state_dict(), large.state_dict()
+    small_state, large_state = small.state_dict(), large.state_dict()
     hidden, inner, heads = _axes(small.trunk.config, config, preserve=preserve)
     layers = layer_sources(small.trunk.config.num_layers, config.num_layers)
     generator = torch.Generator().manual_seed(seed)
-    for name, target in wanted.items():
-        tensor = given.get(_source_name(name, layers))
+    for name, target in large_state.items():
+        tensor = small_state.get(_source_name(name, layers))
         if tensor is None:  # the first layer has no attention norm to give
             target.fill_(0.0 if name.endswith("bias") else 1.0)
             continue
         if name == "lm_head.decoder.weight" and small.tied:
             continue  # the embedding table, seen twice
-        target.copy_(_tiled(name, tensor.cpu(), hidden, inner, heads, tied=small.tied))
+        target.copy_(_tile_tensor(name, tensor.cpu(), hidden, inner, heads, tied=small.tied))
         if noise and target.ndim == 2:
             normal = torch.randn(target.shape, generator=generator)
             target.add_(noise * target.std() * normal)
     return large
 
 
-def _tiled(
+def _tile_tensor(
     name: str, tensor: Tensor, hidden: _Axis, inner: _Axis, heads: _Axis, *, tied: bool
 ) -> Tensor:
+    """The large model's tensor of this name, before noise."""
     *_, module, kind = name.split(".")
     if name == "lm_head.decoder.bias":
         return tensor
     if module == "tok_embeddings":
         return tensor[:, hidden.source]
     if module == "decoder":
-        return hidden.read(tensor)
+        return hidden.repeat_columns(tensor)
     if module == "Wqkv":
         rows, parts, columns = heads, 3, hidden
     elif module == "Wi":
@@ -131,9 +132,9 @@ def _tiled(
         rows, parts, columns = hidden, 1, heads if ".attn." in name else inner
     else:
         rows, parts, columns = hidden, 1, hidden
-    out = rows.written(tensor, parts)
+    out = rows.repeat_rows(tensor, parts)
     if kind == "weight" and tensor.ndim == 2:
-        return columns.read(out)
+        return columns.repeat_columns(out)
     if tied and name.startswith("lm_head.head.norm."):
         # The decoder that reads this is the embedding table, which cannot be divided.
         return out / hidden.divisor
@@ -143,6 +144,7 @@ def _tiled(
 def _axes(
     small: ModernBertConfig, large: ModernBertConfig, *, preserve: bool
 ) -> tuple[_Axis, _Axis, _Axis]:
+    """The axes of the hidden vectors, of the inner vectors, and of the heads."""
     return (
         _Axis.of(small.hidden_size, large.hidden_size, preserve=preserve),
         _Axis.of(small.intermediate_size, large.intermediate_size, preserve=preserve),
@@ -151,6 +153,7 @@ def _axes(
 
 
 def _source_name(name: str, layers: list[int]) -> str:
+    """The name of the small model's tensor that a tensor starts from."""
     prefix = "trunk.layers."
     if not name.startswith(prefix):
         return name
@@ -160,16 +163,16 @@ def _source_name(name: str, layers: list[int]) -> str:
 
 def _check(small: ModernBertConfig, large: ModernBertConfig) -> None:
     for field in (*_SAME, *_SAME_HEAD):
-        own, other = getattr(small, field), getattr(large, field)
-        if own != other:
+        smaller, larger = getattr(small, field), getattr(large, field)
+        if smaller != larger:
             raise InputError(
-                f"{field} is {own} in the smaller model and {other} in the larger one: "
+                f"{field} is {smaller} in the smaller model and {larger} in the larger one: "
                 "tiling needs the same in both"
             )
     for field in _AS_LARGE:
-        own, other = getattr(small, field), getattr(large, field)
-        if other < own:
+        smaller, larger = getattr(small, field), getattr(large, field)
+        if larger < smaller:
             raise InputError(
-                f"{field} is {own} in the smaller model and {other} in the larger one: "
+                f"{field} is {smaller} in the smaller model and {larger} in the larger one: "
                 "tiling makes nothing smaller"
             )

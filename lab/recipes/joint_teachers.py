@@ -4,9 +4,9 @@
         --teacher MINILM 1 --teacher BGE 1 --export models/next
 
 A teacher is any encoder of this package or of sentence-transformers, or a folder with the ONNX
-graph of a BERT that is pooled by [CLS]; the first has as many dimensions as the model has, and its
-space. Teachers read each window of a text once; what they made lies in the output folder, and a run
-that is killed goes on when it is started again with the same arguments.
+graph of a BERT that is pooled by [CLS]. The first has as many dimensions as the model, and defines
+its space. Teachers read each window of a text once; their vectors are kept in the output folder. An
+interrupted run resumes when it is started again with the same arguments.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from pathlib import Path
 
 import torch
 
-from lab.distillation.joint import JointConfig, learn_jointly
-from lab.distillation.joint_text import JointText, load_joint, read_jointly, save_joint
+from lab.distillation.joint import JointConfig, train_jointly
+from lab.distillation.joint_text import (
+    JointText,
+    load_joint_text,
+    read_with_teachers,
+    save_joint_text,
+)
 from lab.distillation.onnx_teacher import OnnxTeacher
-from lab.recipes.command import exit_code, logged
+from lab.recipes.command import open_log, run_recipe
 from lab.recipes.embedded_model import cached_corpus
 from lab.running.averaging import average
 from lab.running.checkpoint import arrays_digest
@@ -41,7 +46,7 @@ DENSE_WINDOW = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for."""
+    """Parse the command line and train; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--start", type=Path, required=True, help="the model folder to go on from")
     parser.add_argument("--text", action="append", required=True, help="a glob; may be repeated")
@@ -67,96 +72,96 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
-    given = parser.parse_args(arguments)
-    return exit_code(lambda: train(given))
+    args = parser.parse_args(arguments)
+    return run_recipe(lambda: train(args))
 
 
-def train(given: argparse.Namespace) -> None:
-    """Have the teachers read what they have not read yet, train, write the model."""
-    if given.steps < 1 or given.pairs < 2:
-        raise InputError(f"--steps {given.steps} --pairs {given.pairs}, expected 1 and 2 or more")
-    given.out.mkdir(parents=True, exist_ok=True)
-    device = choose_device(given.device)
-    student = Student.from_folder(given.start)
-    tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
-    corpus = cached_corpus(given.out / "corpus.npz", given.text, tokenizer)
-    window = read_config(given.start)[SECTION].get("dense_window") or DENSE_WINDOW
-    text = joint_text(given, corpus, window, device)
+def train(args: argparse.Namespace) -> None:
+    """Have the teachers read what they have not read yet, train, and export the model."""
+    if args.steps < 1 or args.pairs < 2:
+        raise InputError(f"--steps {args.steps} --pairs {args.pairs}, expected 1 and 2 or more")
+    args.out.mkdir(parents=True, exist_ok=True)
+    device = choose_device(args.device)
+    student = Student.from_folder(args.start)
+    tokenizer = load_tokenizer(args.start / TOKENIZER_FILE)
+    corpus = cached_corpus(args.out / "corpus.npz", args.text, tokenizer)
+    window = read_config(args.start)[SECTION].get("dense_window") or DENSE_WINDOW
+    text = load_or_read_text(args, corpus, window, device)
     config = replace(
         JointConfig(),
-        steps=given.steps,
-        pairs=given.pairs,
-        muon=given.muon,
-        adam=given.adam,
+        steps=args.steps,
+        pairs=args.pairs,
+        muon=args.muon,
+        adam=args.adam,
         window=window,
-        seed=given.seed,
+        seed=args.seed,
     )
-    deadline = time.monotonic() + given.minutes * 60 if given.minutes else None
-    with logged(given.out / "log.jsonl") as log:
-        learn_jointly(
-            student.to(device), corpus, text, config, given.out, log=log, deadline=deadline
+    deadline = time.monotonic() + args.minutes * 60 if args.minutes else None
+    with open_log(args.out / "log.jsonl") as log:
+        train_jointly(
+            student.to(device), corpus, text, config, args.out, log=log, deadline=deadline
         )
-    if given.export:
-        average(student, Student.from_folder(given.start), given.average)
-        export_like(given.export, student, given.start)
+    if args.export:
+        average(student, Student.from_folder(args.start), args.average)
+        export_like(args.export, student, args.start)
 
 
-def joint_text(
-    given: argparse.Namespace, corpus: TokenCorpus, window: int, device: torch.device
+def load_or_read_text(
+    args: argparse.Namespace, corpus: TokenCorpus, window: int, device: torch.device
 ) -> JointText:
-    """What the teachers made of the corpus; read once, and then from the output folder."""
-    path = given.out / "joint.npz"
-    made_of = {
-        "teacher": [[str(Path(model)), weight_of(weight)] for model, weight in given.teacher],
+    """The teachers' vectors of the corpus; encoded once, then read from the output folder."""
+    path = args.out / "joint.npz"
+    settings = {
+        "teacher": [[str(Path(model)), parse_weight(weight)] for model, weight in args.teacher],
         "corpus": arrays_digest(corpus.ids, corpus.offsets, corpus.pairs),
         "window": window,
-        "alone": given.alone,
-        "seed": given.seed,
+        "alone": args.alone,
+        "seed": args.seed,
     }
     if not path.exists():
         teachers = [
-            (TeacherCache(teacher(model, device), given.out / "vectors"), weight_of(weight))
-            for model, weight in given.teacher
+            (TeacherCache(load_teacher(model, device), args.out / "vectors"), parse_weight(weight))
+            for model, weight in args.teacher
         ]
-        text = read_jointly(
+        text = read_with_teachers(
             corpus,
-            load_tokenizer(given.start / TOKENIZER_FILE),
+            load_tokenizer(args.start / TOKENIZER_FILE),
             teachers,
             window=window,
-            alone=given.alone,
+            alone=args.alone,
             device=device,
-            seed=given.seed,
-            progress=tell,
+            seed=args.seed,
+            progress=print_progress,
         )
-        save_joint(path, text, made_of)
-    text = load_joint(path, made_of)
+        save_joint_text(path, text, settings)
+    text = load_joint_text(path, settings)
     pairs = int((text.queries >= 0).sum())
     print(f"{pairs:,} of {len(corpus.pairs):,} queries are found again by the teachers")
     return text
 
 
-def teacher(model: str, device: torch.device) -> Encoder:
-    """The teacher of a folder or Hub id."""
+def load_teacher(model: str, device: torch.device) -> Encoder:
+    """The teacher in a folder, or of a Hub id."""
     folder = Path(model)
     if (folder / "model.onnx").exists() and not (folder / "model.safetensors").exists():
         return OnnxTeacher(folder)
     return load_encoder(model, device=str(device))
 
 
-def weight_of(given: str) -> float:
+def parse_weight(text: str) -> float:
     """A number above 0."""
     try:
-        weight = float(given)
+        weight = float(text)
     except ValueError:
         weight = 0.0
     if not 0 < weight < float("inf"):
-        raise InputError(f"--teacher ... {given}, expected a weight above 0")
+        raise InputError(f"--teacher ... {text}, expected a weight above 0")
     return weight
 
 
-def tell(now: ProgressUpdate) -> None:
-    """A line for a block of texts."""
-    print(f"{now.stage}: {now.done:,} of {now.total or 0:,} {now.unit}", flush=True)
+def print_progress(update: ProgressUpdate) -> None:
+    """Print how many texts are done."""
+    print(f"{update.stage}: {update.done:,} of {update.total or 0:,} {update.unit}", flush=True)
 
 
 if __name__ == "__main__":

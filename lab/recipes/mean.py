@@ -1,10 +1,10 @@
-"""The mean of models of one shape, each with its share: better than either, where both were near.
+"""The weighted mean of models of one shape: often better than each, where they were close.
 
     python -m lab.recipes.mean --out FOLDER MODEL=SHARE MODEL=SHARE...
 
-Shares are relative: `a=1 b=1` is the plain mean. The tokenizer, the settings and what a token
-counts in a query are the first model's. Models are read as they are stored: the mean of rounded
-ones is rounded once more.
+Shares are relative: `a=1 b=1` is the plain mean. The tokenizer, the settings and the query token
+weights are the first model's. Models are read as they are stored: the mean of rounded ones is
+rounded once more.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.recipes.command import exit_code
+from lab.recipes.command import run_recipe
 from lab.running.averaging import average
 from retrieval.errors import InputError
 from retrieval.train.student import Student, export_like
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for."""
+    """Parse the command line and write the mean; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", metavar="MODEL=SHARE", help="a folder and its share")
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    given = parser.parse_args(arguments)
-    return exit_code(lambda: write_mean(given.out, [read_share(text) for text in given.models]))
+    args = parser.parse_args(arguments)
+    return run_recipe(lambda: write_mean(args.out, [read_share(text) for text in args.models]))
 
 
 def read_share(text: str) -> tuple[Path, float]:
@@ -47,11 +47,11 @@ def read_share(text: str) -> tuple[Path, float]:
 
 
 def write_mean(out: Path, models: Sequence[tuple[Path, float]]) -> None:
-    """The model folder of the mean.
+    """Write the model folder of the mean.
 
     Raises:
         CheckpointError: a model cannot be read, or they differ in shape.
-        InputError: `out` is there already.
+        InputError: `out` exists already.
     """
     if out.exists():
         raise InputError(f"{out} is there already; give a new folder")

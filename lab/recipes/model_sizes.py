@@ -1,14 +1,14 @@
-"""Train the embedded model in several sizes, each as far as the others.
+"""Train the embedded model in several sizes, each on as many tokens as the others.
 
     python -m lab.recipes.model_sizes --teacher FOLDER --text 'text/*.jsonl' --out runs/sizes \\
         --shapes 7x256 6x384 10x384 --tokens 9000000
 
 Teacher, text and settings are those of `embedded_model.py`; only layers and width differ. The
 shapes take turns: all are trained to the first share of the tokens, then all to the next, so that
-they can be compared however early this is stopped. At each share a model folder is written,
-`OUT/SHAPE/TOKENS`, with `training.json`: the tokens that it has seen, and whether the learning rate
-had decayed, which it does at the end only. A run that is stopped goes on from its last checkpoint
-when it is started again with the same arguments. `benchmarks/model_sizes.py` measures the models.
+they can be compared whenever the run is stopped. At each share a model folder is written,
+`OUT/SHAPE/TOKENS`, with `training.json`: the number of tokens seen, and whether the learning rate
+had decayed, which happens only at the end. A stopped run resumes from its last checkpoint when it
+is started again with the same arguments. `benchmarks/model_sizes.py` measures the models.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tokenizers import Tokenizer
 from lab.distillation.distill import distill, tokens_seen
 from lab.distillation.distill_config import DistillConfig
 from lab.distillation.teacher import Teacher
-from lab.recipes.command import exit_code, logged
+from lab.recipes.command import open_log, run_recipe
 from lab.recipes.embedded_model import (
     HEAD_DIM,
-    begun,
     cached_corpus,
-    config,
-    weights_of_query_tokens,
+    new_student,
+    query_token_weights,
+    student_config,
     write_model,
 )
 from lab.text.corpus import TokenCorpus
@@ -48,7 +48,7 @@ FACTS = "training.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every shape; the exit code."""
+    """Parse the command line and train every shape; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--text", action="append", default=[], help="a glob; may be repeated")
@@ -61,37 +61,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
-    given = parser.parse_args(arguments)
-    if given.tokens < 1 or not all(0 < share <= 1 for share in given.shares):
+    args = parser.parse_args(arguments)
+    if args.tokens < 1 or not all(0 < share <= 1 for share in args.shares):
         parser.error("give --tokens of at least 1 and --shares above 0 and up to 1")
-    torch.set_num_threads(given.threads)
-    return exit_code(lambda: train(given))
+    torch.set_num_threads(args.threads)
+    return run_recipe(lambda: train(args))
 
 
-def train(given: argparse.Namespace) -> None:
-    """Every shape to every share."""
+def train(args: argparse.Namespace) -> None:
+    """Train every shape to every share."""
     check_alone("training several sizes")
-    given.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = load_tokenizer(given.teacher / TOKENIZER_FILE)
-    cache = given.corpus_cache or given.out / "corpus.npz"
-    corpus = cached_corpus(cache, given.text, tokenizer)
-    teacher = Teacher(given.teacher, choose_device(given.device))
-    run = Sizes(given.out, given.teacher, teacher, tokenizer, corpus)
-    for share in sorted(given.shares):
-        for shape in given.shapes:
-            run.train(shape, DistillConfig(tokens=given.tokens), round(share * given.tokens))
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(args.teacher / TOKENIZER_FILE)
+    cache = args.corpus_cache or args.out / "corpus.npz"
+    corpus = cached_corpus(cache, args.text, tokenizer)
+    teacher = Teacher(args.teacher, choose_device(args.device))
+    run = Sizes(args.out, args.teacher, teacher, tokenizer, corpus)
+    for share in sorted(args.shares):
+        for shape in args.shapes:
+            run.train(shape, DistillConfig(tokens=args.tokens), round(share * args.tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How deep and how wide a model is."""
+    """The depth and width of a model."""
 
     layers: int
     hidden: int
 
     @classmethod
     def parse(cls, text: str) -> Shape:
-        """`6x384`."""
+        """Parse a shape such as `6x384`."""
         layers, _, hidden = text.partition("x")
         shape = cls(int(layers), int(hidden))
         if shape.layers < 1 or shape.hidden < 1 or shape.hidden % HEAD_DIM:
@@ -113,18 +113,18 @@ class Sizes:
     corpus: TokenCorpus
 
     def train(self, shape: Shape, settings: DistillConfig, until: int) -> None:
-        """Bring the shape to so many tokens, and write its model folder."""
-        place = self.out / str(shape)
-        model, part, run = place / f"{until}", place / f"{until}{PART}", place / "run"
+        """Train a shape to so many tokens, and write its model folder."""
+        folder = self.out / str(shape)
+        model, part, run = folder / f"{until}", folder / f"{until}{PART}", folder / "run"
         if (model / FACTS).exists():
             return
         print(f"{shape}: to {until:,} of {settings.tokens:,} tokens", flush=True)
-        wanted = config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
-        student = begun(self.teacher, wanted).to(self.teacher.device)
+        config = student_config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
+        student = new_student(self.teacher, config).to(self.teacher.device)
         run.mkdir(parents=True, exist_ok=True)
-        with logged(place / "log.jsonl") as log:
+        with open_log(folder / "log.jsonl") as log:
             distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)
-        student.query_token_weights = weights_of_query_tokens(self.corpus, self.tokenizer)
+        student.query_token_weights = query_token_weights(self.corpus, self.tokenizer)
         shutil.rmtree(part, ignore_errors=True)
         write_model(part, student, self.folder, f"modernbert-{shape}")
         seen = tokens_seen(run)

@@ -1,4 +1,4 @@
-"""Pretrain a ModernBERT of your own shape on text, as ModernBERT itself was, or go on doing so.
+"""Pretrain a ModernBERT of your own shape on text, as ModernBERT itself was, or continue doing so.
 
     python -m lab.recipes.pretrain --text 'text/*.jsonl' --tokenizer tokenizer.json \\
         --layers 7 --hidden 256 --heads 4 --intermediate 384 --tokens 1000000000 \\
@@ -6,9 +6,9 @@
 
     torchrun --nproc-per-node 8 -m lab.recipes.pretrain ...      the same on eight GPUs
 
-`--text` names JSONL files of records with a `text` and perhaps a `title`. `--from` begins from a
-model: of the same shape, or a smaller one, which is tiled. A run that is killed goes on from its
-last checkpoint when it is started again with the same arguments. `--export` names a folder that
+`--text` names JSONL files of records with a `text` and optionally a `title`. `--from` starts from a
+model: of the same shape, or a smaller one, which is tiled. An interrupted run resumes from its last
+checkpoint when it is started again with the same arguments. `--export` names a folder that
 retrieval and transformers read.
 """
 
@@ -32,10 +32,10 @@ from lab.pretraining.masking import MaskedLM, Masking, special_ids
 from lab.pretraining.phases import modernbert_phases
 from lab.pretraining.pretrain import Figures, PretrainConfig, Text, pretrain
 from lab.pretraining.tiling import tile
-from lab.running.distributed import Ranks, ranks
+from lab.running.distributed import Ranks, join_ranks
 from lab.running.optimisers import OptimiserSettings
 from lab.text.corpus import read_records
-from lab.text.tokens import Documents, open_documents, tokenised
+from lab.text.tokens import Documents, open_documents, tokenise_to_folder
 from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import InputError, RetrievalError
@@ -43,14 +43,14 @@ from retrieval.types import ProgressUpdate
 
 
 def main() -> int:
-    """Read the text, train, write the model; 1 if that could not be done, 130 if interrupted."""
-    arguments = _arguments()
+    """Read the text, train, write the model; the exit code."""
+    args = _parse_arguments()
     screen = Console(stderr=True)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     try:
-        with ranks(arguments.device) as own:
-            return _run(arguments, own, screen)
+        with join_ranks(args.device) as ranks:
+            return _run(args, ranks, screen)
     except (RetrievalError, OSError) as error:
         screen.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 1
@@ -59,8 +59,8 @@ def main() -> int:
         return 130
 
 
-def _arguments() -> argparse.Namespace:
-    usual = OptimiserSettings()
+def _parse_arguments() -> argparse.Namespace:
+    defaults = OptimiserSettings()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,8 +82,8 @@ def _arguments() -> argparse.Namespace:
     course.add_argument("--short", type=int, default=1024, help="longest text, first phase")
     course.add_argument("--long", type=int, default=8192, help="longest text, later phases")
     course.add_argument("--share", type=float, default=0.3, help="of the tokens to guess")
-    course.add_argument("--adam", type=float, default=usual.adam, help="peak rate")
-    course.add_argument("--muon", type=float, default=usual.muon, help="peak rate")
+    course.add_argument("--adam", type=float, default=defaults.adam, help="peak rate")
+    course.add_argument("--muon", type=float, default=defaults.muon, help="peak rate")
     course.add_argument("--no-muon", dest="muon", action="store_const", const=None)
     course.add_argument("--weight-decay", type=float, default=1e-5)
     course.add_argument("--seed", type=int, default=0)
@@ -93,90 +93,88 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(arguments: argparse.Namespace, own: Ranks, screen: Console) -> int:
-    deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
-    tokenizer = load_tokenizer(_tokenizer_file(arguments))
-    known = special_ids(tokenizer.get_vocab())
-    model = _model(arguments, tokenizer, known.get("[PAD]", 0)).to(own.device)
-    with _bars(screen, hidden=not own.leads) as bars:
-        documents = _documents(arguments, tokenizer, own, bars)
+def _run(args: argparse.Namespace, ranks: Ranks, screen: Console) -> int:
+    deadline = time.monotonic() + args.minutes * 60 if args.minutes else None
+    tokenizer = load_tokenizer(_tokenizer_file(args))
+    special = special_ids(tokenizer.get_vocab())
+    model = _model(args, tokenizer, special.get("[PAD]", 0)).to(ranks.device)
+    with _progress_bars(screen, hidden=not ranks.leads) as bars:
+        documents = _tokenised_documents(args, tokenizer, ranks, bars)
         masking = Masking(
-            known["[MASK]"],
-            list(known.values()),
+            special["[MASK]"],
+            list(special.values()),
             model.trunk.config.vocab_size,
-            share=arguments.share,
+            share=args.share,
         )
         config = PretrainConfig(
             modernbert_phases(
-                arguments.tokens,
-                arguments.batch_tokens,
-                short=arguments.short,
-                long=arguments.long,
+                args.tokens,
+                args.batch_tokens,
+                short=args.short,
+                long=args.long,
             ),
-            arguments.pack_tokens or arguments.long,
-            OptimiserSettings(
-                adam=arguments.adam, muon=arguments.muon, weight_decay=arguments.weight_decay
-            ),
-            seed=arguments.seed,
+            args.pack_tokens or args.long,
+            OptimiserSettings(adam=args.adam, muon=args.muon, weight_decay=args.weight_decay),
+            seed=args.seed,
         )
-        task = bars.add_task("begin", total=arguments.tokens)
-        done = pretrain(
+        task = bars.add_task("begin", total=args.tokens)
+        finished = pretrain(
             model,
-            Text(documents, masking, (known["[CLS]"], known["[SEP]"])),
+            Text(documents, masking, (special["[CLS]"], special["[SEP]"])),
             config,
-            arguments.out,
-            ranks=own,
-            log=lambda figures: _show(bars, task, figures),
+            args.out,
+            ranks=ranks,
+            log=lambda figures: _show_figures(bars, task, figures),
             deadline=deadline,
         )
-    if own.leads and arguments.export:
-        write_masked_lm(arguments.export, model, tokenizer)
-        screen.print(f"the model is in {arguments.export}", markup=False)
-    if own.leads and not done:
+    if ranks.leads and args.export:
+        write_masked_lm(args.export, model, tokenizer)
+        screen.print(f"the model is in {args.export}", markup=False)
+    if ranks.leads and not finished:
         screen.print("stopped before the end; the same command goes on from the checkpoint")
     return 0
 
 
-def _tokenizer_file(arguments: argparse.Namespace) -> Path:
-    if arguments.tokenizer is not None:
-        return Path(arguments.tokenizer)
-    if arguments.begin is not None:
-        return Path(arguments.begin) / "tokenizer.json"
+def _tokenizer_file(args: argparse.Namespace) -> Path:
+    if args.tokenizer is not None:
+        return Path(args.tokenizer)
+    if args.begin is not None:
+        return Path(args.begin) / "tokenizer.json"
     raise InputError("no tokenizer: name a tokenizer.json with --tokenizer, or a model with --from")
 
 
-def _model(arguments: argparse.Namespace, tokenizer: Tokenizer, pad_id: int) -> MaskedLM:
-    """The model to begin with: random, or read, or tiled."""
+def _model(args: argparse.Namespace, tokenizer: Tokenizer, pad_id: int) -> MaskedLM:
+    """The initial model: random, read, or tiled."""
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
-    if arguments.begin is None:
-        config = _shape(arguments, highest + 1, pad_id)
-        fresh = MaskedLM(config)
-        fresh.initialise(arguments.seed)
-        return fresh
-    small = load_masked_lm(arguments.begin)
-    own = small.trunk.config
-    if highest >= own.vocab_size:
+    if args.begin is None:
+        config = _shape(args, highest + 1, pad_id)
+        model = MaskedLM(config)
+        model.initialise(args.seed)
+        return model
+    small = load_masked_lm(args.begin)
+    small_config = small.trunk.config
+    if highest >= small_config.vocab_size:
         raise InputError(
-            f"the tokenizer has ids up to {highest}, {arguments.begin} embeds {own.vocab_size} "
+            f"the tokenizer has ids up to {highest}, {args.begin} embeds {small_config.vocab_size} "
             "tokens: they are not of one model"
         )
-    wanted = (arguments.layers, arguments.hidden, arguments.heads, arguments.intermediate)
-    if not any(wanted):
+    shape_options = (args.layers, args.hidden, args.heads, args.intermediate)
+    if not any(shape_options):
         return small
-    larger = _shape(arguments, own.vocab_size, own.pad_token_id, own)
-    return tile(small, larger, seed=arguments.seed)
+    larger = _shape(args, small_config.vocab_size, small_config.pad_token_id, small_config)
+    return tile(small, larger, seed=args.seed)
 
 
 def _shape(
-    arguments: argparse.Namespace, vocabulary: int, pad_id: int, own: ModernBertConfig | None = None
+    args: argparse.Namespace, vocabulary: int, pad_id: int, base: ModernBertConfig | None = None
 ) -> ModernBertConfig:
-    """The shape that the options ask for, the rest as in `own`; every third layer is global."""
-    hidden = arguments.hidden or (own.hidden_size if own else 256)
-    heads = arguments.heads or max(hidden // (own.head_dim if own else 64), 1)
-    layers = arguments.layers or (own.num_layers if own else 7)
-    inner = arguments.intermediate or hidden * 3 // 2
-    if own and not arguments.intermediate:
-        inner = max(inner, own.intermediate_size)
+    """The shape that the options give, otherwise that of `base`; every third layer is global."""
+    hidden = args.hidden or (base.hidden_size if base else 256)
+    heads = args.heads or max(hidden // (base.head_dim if base else 64), 1)
+    layers = args.layers or (base.num_layers if base else 7)
+    inner = args.intermediate or hidden * 3 // 2
+    if base and not args.intermediate:
+        inner = max(inner, base.intermediate_size)
     if min(hidden, heads, layers, inner) < 1 or hidden % (2 * heads):
         raise InputError(
             f"{layers} layers of {hidden} in {heads} heads, {inner} within: expected numbers above "
@@ -190,32 +188,32 @@ def _shape(
         "num_heads": heads,
         "layer_kinds": tuple("local" if layer % 3 else "global" for layer in range(layers)),
     }
-    if own:
-        return dataclasses.replace(own, **shape)
+    if base:
+        return dataclasses.replace(base, **shape)
     return ModernBertConfig(**shape, pad_token_id=pad_id)
 
 
-def _documents(
-    arguments: argparse.Namespace, tokenizer: Tokenizer, own: Ranks, bars: Progress
+def _tokenised_documents(
+    args: argparse.Namespace, tokenizer: Tokenizer, ranks: Ranks, bars: Progress
 ) -> Documents:
-    """The text as token ids: one process makes them, then all read them."""
-    folder = arguments.out / "tokens"
-    if own.leads:
-        files = sorted({Path(name) for pattern in arguments.text for name in glob.glob(pattern)})
+    """The text as token ids: one process writes them, then all read them."""
+    folder = args.out / "tokens"
+    if ranks.leads:
+        files = sorted({Path(name) for pattern in args.text for name in glob.glob(pattern)})
         if not files:
-            raise InputError(f"no file matches {', '.join(arguments.text)}")
+            raise InputError(f"no file matches {', '.join(args.text)}")
         task = bars.add_task("tokenise", total=None)
 
-        def tell(now: ProgressUpdate) -> None:
-            bars.update(task, completed=now.done)
+        def show_progress(update_: ProgressUpdate) -> None:
+            bars.update(task, completed=update_.done)
 
-        tokenised(folder, files, read_records(files), tokenizer, progress=tell)
+        tokenise_to_folder(folder, files, read_records(files), tokenizer, progress=show_progress)
         bars.remove_task(task)
-    own.wait()
+    ranks.wait()
     return open_documents(folder)
 
 
-def _bars(screen: Console, *, hidden: bool) -> Progress:
+def _progress_bars(screen: Console, *, hidden: bool) -> Progress:
     columns = ("{task.description}", "{task.completed:,} tokens")
     return Progress(
         *(TextColumn(column) for column in columns),
@@ -226,9 +224,9 @@ def _bars(screen: Console, *, hidden: bool) -> Progress:
     )
 
 
-def _show(bars: Progress, task: TaskID, figures: Figures) -> None:
-    said = f"{figures['phase']}: step {figures['step']:,}, loss {figures['loss']:.3f}"
-    bars.update(task, description=said, completed=figures["seen"])
+def _show_figures(bars: Progress, task: TaskID, figures: Figures) -> None:
+    description = f"{figures['phase']}: step {figures['step']:,}, loss {figures['loss']:.3f}"
+    bars.update(task, description=description, completed=figures["seen"])
 
 
 if __name__ == "__main__":

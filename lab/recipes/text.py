@@ -78,23 +78,21 @@ class Source:
 
 
 def main() -> int:
-    """Gather, drop what overlaps, write, say what was done; 1 if that could not be done."""
-    arguments = _arguments()
+    """Gather, drop what overlaps, write, and print a summary; the exit code."""
+    args = _arguments()
     screen = Console(stderr=True)
     try:
         sources = [
-            *_packages(arguments.packages, arguments.site, arguments.any_licence),
-            *(_folder(*given) for given in arguments.folder),
-            *(_beir(*given) for given in arguments.beir),
+            *_packages(args.packages, args.site, args.any_licence),
+            *(_folder(*options) for options in args.folder),
+            *(_beir(*options) for options in args.beir),
         ]
-        _check(sources, arguments.any_licence)
-        trained = [Path(folder) for _, folder in arguments.beir]
+        _check(sources, args.any_licence)
+        trained = [Path(folder) for _, folder in args.beir]
         with screen.status("reading the protected collections"):
-            protected = protect(
-                arguments.protect, but_train=[*trained, *arguments.protect_but_train]
-            )
-        reports = list(_gather(sources, protected, arguments.out, arguments.most, screen))
-        _write_sources(arguments.out / "SOURCES.json", reports)
+            protected = protect(args.protect, but_train=[*trained, *args.protect_but_train])
+        reports = list(_gather(sources, protected, args.out, args.most, screen))
+        _write_sources(args.out / "SOURCES.json", reports)
     except (RetrievalError, OSError) as error:
         screen.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 1
@@ -123,9 +121,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def is_free(licence: str) -> bool:
-    """Whether the text may be used by all for anything, at most against naming its authors.
+    """Whether the text may be used by anyone for anything, with attribution at most.
 
-    Of a choice (`OR`) one has to be free, of a sum (`AND`, `;`) all.
+    Of a choice (`OR`) one licence has to be free, of a combination (`AND`, `;`) all.
     """
     choices = re.split(r"\s+OR\s+", licence.strip("() "))
     return any(
@@ -195,7 +193,7 @@ def _folder(name: str, licence: str, path: str) -> Source:
 def _functions(
     path: Path, id: str, language: str, *, any_licence: bool
 ) -> Iterator[tuple[Record, bool]]:
-    """Functions of a file that is the project's own, by hand, and no test."""
+    """Functions of a file that the project wrote itself, by hand, and that is no test."""
     if _OTHERS_CODE.search(id) or _TESTS.search(id) or not path.is_file():
         return
     if path.stat().st_size > _MAX_CODE_BYTES:
@@ -219,9 +217,9 @@ def _prose(path: Path, folder: Path) -> Iterator[Record]:
     suffix = path.suffix.lower()
     if suffix in _XML:
         data = path.read_bytes()
-        named = set(_NAMED_LICENCE.findall(data))
+        licences = set(_NAMED_LICENCE.findall(data))
         # A JATS article is free only if it says so; any file may say that it is not.
-        if named <= {b"by", b""} and (named or suffix == ".cnxml"):
+        if licences <= {b"by", b""} and (licences or suffix == ".cnxml"):
             yield from _or_nothing(path, lambda: xml_sections(data))
     elif suffix == ".ipynb":
         yield from _or_nothing(path, lambda: _sections(_notebook_prose(path), "markdown"))
@@ -239,8 +237,8 @@ def _read(path: Path, folder: Path) -> Iterator[Record]:
                 yield from _sections(document.text, language, title)
                 continue
             query = str(document.metadata.get("query") or "")
-            for at, window in enumerate(pairs.windows(document.text)):
-                yield Record(window, document.title, query if at == 0 else "")
+            for index, window in enumerate(pairs.windows(document.text)):
+                yield Record(window, document.title, query if index == 0 else "")
 
 
 def _sections(text: str, format: str, title: str | None = None) -> Iterator[Record]:
@@ -249,7 +247,7 @@ def _sections(text: str, format: str, title: str | None = None) -> Iterator[Reco
 
 
 def _or_nothing(path: Path, records: Callable[[], Iterator[Record]]) -> Iterator[Record]:
-    """The records, or none of a file that is broken: one of thousands is no reason to stop."""
+    """The records, or none if the file is broken: one of thousands must not stop the run."""
     try:
         yield from records()
     except DocumentError as error:
@@ -260,8 +258,8 @@ def _notebook_prose(path: Path) -> str:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    except (ValueError, KeyError, TypeError) as wrong:
-        raise DocumentError(f"{wrong!r}, expected a notebook") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DocumentError(f"{error!r}, expected a notebook") from None
     return "\n\n".join(prose)
 
 
@@ -269,12 +267,12 @@ def _commit(folder: Path) -> str:
     """The repository and the commit that is checked out at the folder, or ""."""
     command = ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
-    if found.returncode:
+    if completed.returncode:
         return ""
-    top, commit = found.stdout.splitlines()
+    top, commit = completed.stdout.splitlines()
     return f"git: {Path(top).name} at {commit}"
 
 
@@ -290,7 +288,7 @@ def _beir(licence: str, path: str) -> Source:
 def _gather(
     sources: Iterable[Source], protected: Protected, out: Path, most: int | None, screen: Console
 ) -> Iterator[dict[str, Any]]:
-    """Write each source's records; yields what `SOURCES.json` says of it."""
+    """Write each source's records; yields its entry of `SOURCES.json`."""
     out.mkdir(parents=True, exist_ok=True)
     seen: set[bytes] = set()
     columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,} records"))
@@ -298,27 +296,27 @@ def _gather(
         for source in sources:
             task = progress.add_task(source.name, total=None)
             dropped: Counter[str] = Counter()
-            kept: list[dict[str, str]] = []
+            rows: list[dict[str, str]] = []
             for record, code in progress.track(source.read(), task_id=task):
                 if why := _repeated(record, seen) or protected.overlap(record, code=code):
                     dropped[why] += 1
                 else:
-                    kept.append(_row(source, record, code))
-            if most is not None and len(kept) > most:
-                random.Random(source.name).shuffle(kept)
-                kept.sort(key=lambda row: not row["query"])
-                dropped["beyond --most"] = len(kept) - most
-                del kept[most:]
+                    rows.append(_row(source, record, code))
+            if most is not None and len(rows) > most:
+                random.Random(source.name).shuffle(rows)
+                rows.sort(key=lambda row: not row["query"])
+                dropped["beyond --most"] = len(rows) - most
+                del rows[most:]
             file = out / f"{_file_name(source.name)}.jsonl"
-            _write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            _write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             yield {
                 "source": source.name,
                 "where": source.where,
                 "licence": source.licence,
                 "file": file.name,
-                "records": len(kept),
-                "characters": sum(len(row["text"]) + len(row["query"]) for row in kept),
-                "kinds": dict(Counter(row["kind"] for row in kept)),
+                "records": len(rows),
+                "characters": sum(len(row["text"]) + len(row["query"]) for row in rows),
+                "kinds": dict(Counter(row["kind"] for row in rows)),
                 "dropped": dict(dropped),
             }
 
@@ -336,7 +334,7 @@ def _row(source: Source, record: Record, code: bool) -> dict[str, str]:
 
 
 def _repeated(record: Record, seen: set[bytes]) -> str | None:
-    """Whether the same text was there before, spaces and marks apart, with the same query."""
+    """Whether the same text came before, ignoring spaces and punctuation, with the same query."""
     text = re.sub(r"\W+", "", record.text.lower())
     digest = hashlib.blake2b(f"{record.query}\0{text}".encode("utf-8", "replace")).digest()[:12]
     if digest in seen:
@@ -350,8 +348,8 @@ def _write_sources(path: Path, reports: Iterable[dict[str, Any]]) -> None:
     if path.exists():
         try:
             known = {row["source"]: row for row in json.loads(path.read_text(encoding="utf-8"))}
-        except (ValueError, KeyError, TypeError) as wrong:
-            raise InputError(f"{path}: {wrong!r}; it is not this script's, move it away") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: {error!r}; it is not this script's, move it away") from None
     known |= {report["source"]: report for report in reports}
     _write(path, json.dumps(list(known.values()), indent=1, ensure_ascii=False) + "\n")
 

@@ -1,11 +1,11 @@
-"""Train a model's token head further, on a trunk that stays as it is: which text says it?
+"""Train a model's token head further, on a frozen trunk, to find the text that states something.
 
     python -m lab.recipes.token_head --start FOLDER --corpus runs/embedded/corpus.npz \\
         --out runs/head --export models/next
 
 The corpus is the one that `embedded_model.py` keeps in its output folder. Texts are encoded once
-and kept in the output folder, 0.8 KB a token; a run that is killed goes on when it is started again
-with the same arguments. Dense vectors stay what they are.
+and kept in the output folder, 0.8 KB a token. An interrupted run resumes when it is started again
+with the same arguments. Dense vectors do not change.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tokenizers import Tokenizer
 
 from lab.distillation.hidden_states import Trunk
 from lab.distillation.needles import Words
-from lab.distillation.statements import FAMILY, Placing, Writer
+from lab.distillation.statements import FAMILY_SIZE, PlacementRule, Writer
 from lab.distillation.token_head import HeadConfig, fit_token_head
-from lab.distillation.token_head_reading import Asked, Paired, widen
-from lab.recipes.command import exit_code, logged
+from lab.distillation.token_head_reading import PairSet, QuerySet, widen
+from lab.recipes.command import open_log, run_recipe
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.tokenization import load_tokenizer
@@ -35,20 +35,20 @@ from retrieval.train.student import Student, export_like
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 PLACINGS = (
-    (Placing(8192, 610, 20), 0.46),
-    (Placing(4096, 200, 8), 0.09),
-    (Placing(2048, 800, 5), 0.17),
-    (Placing(512, 2200, 2, edge=0.2), 0.12),
-    (Placing(256, 9000, 2, edge=0.3), 0.16),
+    (PlacementRule(8192, 610, 20), 0.46),
+    (PlacementRule(4096, 200, 8), 0.09),
+    (PlacementRule(2048, 800, 5), 0.17),
+    (PlacementRule(512, 2200, 2, edge=0.2), 0.12),
+    (PlacementRule(256, 9000, 2, edge=0.3), 0.16),
 )
-"""Texts with statements in them, and the share of steps that is on each kind."""
+"""Texts with statements in them, and the share of steps on each kind."""
 
-NEIGHBOURS = 64
-"""Pairs that are taken from one place of the corpus."""
+REGION_PAIRS = 64
+"""Pairs that are taken from one region of the corpus."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for."""
+    """Parse the command line and train; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--start", type=Path, required=True, help="the model folder to go on from")
     parser.add_argument("--corpus", type=Path, required=True, help="token ids, `corpus.npz`")
@@ -64,37 +64,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="so many times the texts with statements"
     )
-    given = parser.parse_args(arguments)
-    return exit_code(lambda: train(given))
+    args = parser.parse_args(arguments)
+    return run_recipe(lambda: train(args))
 
 
-def train(given: argparse.Namespace) -> None:
-    """Encode what is not encoded yet, train, write the model."""
-    if given.steps < 1 or not 0 < given.scale < float("inf"):
-        raise InputError(f"--steps {given.steps} --scale {given.scale}, expected numbers above 0")
-    student = Student.from_folder(given.start)
+def train(args: argparse.Namespace) -> None:
+    """Encode what is not encoded yet, train, and export the model."""
+    if args.steps < 1 or not 0 < args.scale < float("inf"):
+        raise InputError(f"--steps {args.steps} --scale {args.scale}, expected numbers above 0")
+    student = Student.from_folder(args.start)
     if student.query_token_weights is None:
-        raise CheckpointError(f"{given.start} has no weights of query tokens, which are trained")
-    given.out.mkdir(parents=True, exist_ok=True)
-    widen(student, given.inner, near=given.near, reach=given.reach)
-    config = HeadConfig(steps=given.steps, pairs=NEIGHBOURS)
-    tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
-    corpus = read_corpus(given.corpus, tokenizer)
-    have = min(given.pairs, len(corpus.pairs))
-    if have < NEIGHBOURS:
+        raise CheckpointError(f"{args.start} has no weights of query tokens, which are trained")
+    args.out.mkdir(parents=True, exist_ok=True)
+    widen(student, args.inner, near=args.near, reach=args.reach)
+    config = HeadConfig(steps=args.steps, pairs=REGION_PAIRS)
+    tokenizer = load_tokenizer(args.start / TOKENIZER_FILE)
+    corpus = read_corpus(args.corpus, tokenizer)
+    pair_count = min(args.pairs, len(corpus.pairs))
+    if pair_count < REGION_PAIRS:
         raise InputError(
-            f"--pairs {given.pairs} of the {len(corpus.pairs)} pairs of {given.corpus}, expected "
-            f"at least {NEIGHBOURS}: make the corpus of records with a `query`"
+            f"--pairs {args.pairs} of the {len(corpus.pairs)} pairs of {args.corpus}, expected "
+            f"at least {REGION_PAIRS}: make the corpus of records with a `query`"
         )
-    trunk = Trunk(student, given.start / TOKENIZER_FILE)
+    trunk = Trunk(student, args.start / TOKENIZER_FILE)
     try:
-        asked, paired = encoded(given, student, trunk, corpus, tokenizer)
+        query_sets, pair_set = encode_texts(args, student, trunk, corpus, tokenizer)
     finally:
         trunk.close()
-    with logged(given.out / "log.jsonl") as log:
-        fit_token_head(student, asked, paired, config, given.out, log=log)
-    if given.export:
-        export_like(given.export, student, given.start)
+    with open_log(args.out / "log.jsonl") as log:
+        fit_token_head(student, query_sets, pair_set, config, args.out, log=log)
+    if args.export:
+        export_like(args.export, student, args.start)
 
 
 def read_corpus(path: Path, tokenizer: Tokenizer) -> TokenCorpus:
@@ -107,69 +107,69 @@ def read_corpus(path: Path, tokenizer: Tokenizer) -> TokenCorpus:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             corpus = TokenCorpus(**arrays)
-    except OSError as wrong:
+    except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read ({wrong.strerror or wrong}), {expected}"
+            f"{path} cannot be read ({error.strerror or error}), {expected}"
         ) from None
     except (ValueError, TypeError, EOFError, BadZipFile):
         raise CheckpointError(f"{path} is damaged or no corpus of token ids, {expected}") from None
-    marks = {tokenizer.token_to_id("[CLS]")}, {tokenizer.token_to_id("[SEP]")}
-    ends = set(corpus.ids[corpus.offsets[:-1]]), set(corpus.ids[corpus.offsets[1:] - 1])
-    largest = int(corpus.ids.max(initial=0))
-    if ends != marks or largest >= tokenizer.get_vocab_size():
+    special = {tokenizer.token_to_id("[CLS]")}, {tokenizer.token_to_id("[SEP]")}
+    found = set(corpus.ids[corpus.offsets[:-1]]), set(corpus.ids[corpus.offsets[1:] - 1])
+    largest_id = int(corpus.ids.max(initial=0))
+    if found != special or largest_id >= tokenizer.get_vocab_size():
         raise CheckpointError(f"{path} has ids of another tokenizer, {expected}")
     return corpus
 
 
-def encoded(
-    given: argparse.Namespace,
+def encode_texts(
+    args: argparse.Namespace,
     student: Student,
     trunk: Trunk,
     corpus: TokenCorpus,
     tokenizer: Tokenizer,
-) -> tuple[list[Asked], Paired]:
+) -> tuple[list[QuerySet], PairSet]:
     """Hidden vectors of texts with statements and of pairs."""
     table = student.trunk.embeddings.tok_embeddings.weight.detach().numpy()
-    first, last, stop = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", "."))
-    if first is None or last is None or stop is None:
-        raise CheckpointError(f"{given.start}: its tokenizer lacks [CLS], [SEP] or a full stop")
-    writer = Writer(corpus, Words.of(tokenizer, corpus, table), (first, last, stop), seed=0)
-    asked: list[Asked] = []
+    first, last, full_stop = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", "."))
+    if first is None or last is None or full_stop is None:
+        raise CheckpointError(f"{args.start}: its tokenizer lacks [CLS], [SEP] or a full stop")
+    writer = Writer(corpus, Words.of(tokenizer, corpus, table), (first, last, full_stop), seed=0)
+    query_sets: list[QuerySet] = []
     for rule, share in PLACINGS:
-        texts = max(FAMILY, round(rule.texts * given.scale))
-        placed = writer.place(Placing(rule.length, texts, rule.each, rule.edge))
-        queries = trunk.encode(placed.queries, given.out)
-        said = f"texts of {rule.length} tokens"
-        vectors = trunk.encode(placed.texts, given.out, progress=progress(said))
-        asked.append(Asked(queries, vectors, placed.hosts, share))
-    pairs = neighbours(corpus, given.pairs)
+        texts = max(FAMILY_SIZE, round(rule.texts * args.scale))
+        placed = writer.place(PlacementRule(rule.length, texts, rule.each, rule.edge))
+        queries = trunk.encode(placed.queries, args.out)
+        label = f"texts of {rule.length} tokens"
+        vectors = trunk.encode(placed.texts, args.out, progress=progress_printer(label))
+        query_sets.append(QuerySet(queries, vectors, placed.hosts, share))
+    pairs = neighbouring_pairs(corpus, args.pairs)
     sides = [[corpus[int(text)] for text in side] for side in pairs.T]
-    queries = trunk.encode(sides[0], given.out)
-    texts_of = trunk.encode(sides[1], given.out, progress=progress("texts of pairs"))
-    return asked, Paired(queries, texts_of)
+    queries = trunk.encode(sides[0], args.out)
+    pair_texts = trunk.encode(sides[1], args.out, progress=progress_printer("texts of pairs"))
+    return query_sets, PairSet(queries, pair_texts)
 
 
-def neighbours(corpus: TokenCorpus, most: int) -> NDArray[np.int64]:
-    """Pairs i64 [p, 2], in stretches of neighbours drawn from all over the corpus."""
-    stretches = len(corpus.pairs) // NEIGHBOURS
-    chosen = np.random.default_rng(1).permutation(stretches)[: most // NEIGHBOURS]
-    starts = np.sort(chosen)[:, None] * NEIGHBOURS
-    chosen_pairs: NDArray[np.int64] = corpus.pairs[(starts + np.arange(NEIGHBOURS)).ravel()]
-    return chosen_pairs
+def neighbouring_pairs(corpus: TokenCorpus, most: int) -> NDArray[np.int64]:
+    """Pairs i64 [p, 2], in runs of neighbours drawn from all over the corpus."""
+    region_count = len(corpus.pairs) // REGION_PAIRS
+    regions = np.random.default_rng(1).permutation(region_count)[: most // REGION_PAIRS]
+    starts = np.sort(regions)[:, None] * REGION_PAIRS
+    pairs: NDArray[np.int64] = corpus.pairs[(starts + np.arange(REGION_PAIRS)).ravel()]
+    return pairs
 
 
-def progress(said: str) -> ProgressCallback:
-    """A line for every tenth of the tokens."""
-    shown = 0
+def progress_printer(label: str) -> ProgressCallback:
+    """A callback that prints a line for every tenth of the tokens."""
+    printed = 0
 
-    def tell(now: ProgressUpdate) -> None:
-        nonlocal shown
-        tenths = now.done * 10 // (now.total or 1)
-        if tenths > shown:
-            shown = tenths
-            print(f"{said}: {now.done:,} of {now.total:,} tokens", flush=True)
+    def print_tenth(update: ProgressUpdate) -> None:
+        nonlocal printed
+        tenths = update.done * 10 // (update.total or 1)
+        if tenths > printed:
+            printed = tenths
+            print(f"{label}: {update.done:,} of {update.total:,} tokens", flush=True)
 
-    return tell
+    return print_tenth
 
 
 if __name__ == "__main__":

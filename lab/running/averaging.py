@@ -1,6 +1,6 @@
-"""The mean of a model's weights before and after training it further.
+"""The mean of a model's weights before and after further training.
 
-What was learnt first and is half forgotten comes back, and most of what is new stays (Wortsman et
+It restores what was learnt before and partly forgotten, and keeps most of what is new (Wortsman et
 al., "Model soups", 2022; "Robust fine-tuning of zero-shot models", 2022).
 """
 
@@ -14,10 +14,15 @@ from retrieval.train.student import Student
 
 @torch.no_grad()
 def average(student: Student, before: Student, share: float) -> None:
-    """Move the student's weights back: `share` of its own, the rest of what it was before.
+    """Move the student's weights towards those before training, in place.
+
+    Args:
+        student: the trained model, of whose weights `share` is kept.
+        before: the model that its training started from.
+        share: from 0 to 1.
 
     Raises:
-        CheckpointError: the two have not the same shape.
+        CheckpointError: the two differ in shape.
     """
     old = dict(before.named_parameters())
     for name, weight in student.named_parameters():

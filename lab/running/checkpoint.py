@@ -1,4 +1,4 @@
-"""The state that a run leaves on the disk, and goes on from."""
+"""The state that a run saves, and resumes from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ STATE_FILE = "state.pt"
 
 
 def save_state(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Write the state of a run; one that is killed here keeps the state before.
+    """Write the state of a run atomically: if the process is killed, the previous state stays.
 
     Args:
-        settings: plain values that a run must share to go on from this state.
+        folder: of the run.
+        settings: plain values that a run must share to resume from this state.
         state: tensors, numbers, strings, and lists, tuples and dictionaries of them.
     """
     with replacing(folder / STATE_FILE) as file:
@@ -44,7 +45,7 @@ def load_state(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | No
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
-    """The same, whatever the run's settings are.
+    """The state of the run in a folder, whatever its settings are, or None if there is none yet.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -54,20 +55,20 @@ def read_state(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as wrong:  # torch raises whatever the damage leads to
-        raise _unreadable(path, wrong) from None
+    except Exception as error:  # torch raises whatever the damage leads to
+        raise _unreadable(path, error) from None
     if not isinstance(state, dict):
         raise _unreadable(path, TypeError(f"a {type(state).__name__}, expected a dictionary"))
     return state
 
 
 def check_settings(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raise CheckpointError, with what differs, if a file's state is of a run of other settings."""
+    """Raise CheckpointError, with the difference, if a state is of a run with other settings."""
     try:
-        found = json.loads(state["settings"])
-    except (KeyError, TypeError, ValueError) as wrong:
-        raise _unreadable(path, wrong) from None
-    if difference := _difference(found, json.loads(json.dumps(settings)), ""):
+        saved = json.loads(state["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if difference := _difference(saved, json.loads(json.dumps(settings)), ""):
         raise CheckpointError(
             f"{path} is of a run with other settings ({difference}): "
             "start it with those, or choose another folder"
@@ -75,7 +76,7 @@ def check_settings(path: Path, state: Mapping[str, Any], settings: Mapping[str, 
 
 
 def arrays_digest(*arrays: NDArray[Any]) -> str:
-    """What tells these arrays from others, for the settings of a run: 24 hex digits."""
+    """A digest of arrays for the settings of a run: 24 hex digits."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -83,19 +84,20 @@ def arrays_digest(*arrays: NDArray[Any]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _unreadable(path: Path, wrong: Exception) -> CheckpointError:
-    reason = (str(wrong).splitlines() or [repr(wrong)])[0]
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    """The error for a file that cannot be read."""
+    reason = (str(error).splitlines() or [repr(error)])[0]
     return CheckpointError(f"{path} cannot be read ({reason[:120]}): remove it to begin anew")
 
 
-def _difference(found: Any, given: Any, at: str) -> str | None:
-    """The first place where two values of JSON differ, in words."""
-    if isinstance(found, dict) and isinstance(given, dict) and found.keys() == given.keys():
-        pairs = [(f"{at}.{key}", found[key], given[key]) for key in found]
-    elif isinstance(found, list) and isinstance(given, list) and len(found) == len(given):
-        pairs = [(f"{at}[{i}]", *both) for i, both in enumerate(zip(found, given, strict=True))]
-    elif found == given:
+def _difference(saved: Any, current: Any, path: str) -> str | None:
+    """The first place where two JSON values differ, in words; None if they are equal."""
+    if isinstance(saved, dict) and isinstance(current, dict) and saved.keys() == current.keys():
+        pairs = [(f"{path}.{key}", saved[key], current[key]) for key in saved]
+    elif isinstance(saved, list) and isinstance(current, list) and len(saved) == len(current):
+        pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(zip(saved, current, strict=True))]
+    elif saved == current:
         return None
     else:
-        return f"{at.lstrip('.')} is {json.dumps(found)} there, {json.dumps(given)} here"
-    return next((said for name, a, b in pairs if (said := _difference(a, b, name))), None)
+        return f"{path.lstrip('.')} is {json.dumps(saved)} there, {json.dumps(current)} here"
+    return next((text for name, a, b in pairs if (text := _difference(a, b, name))), None)

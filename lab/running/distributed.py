@@ -1,7 +1,7 @@
-"""Several processes train one model: each works on its share of a step, gradients are summed.
+"""Several processes train one model: each works on its share of a step, and gradients are summed.
 
-`torchrun` starts the processes and tells each its rank; without it there is one. Every process
-holds the whole model and makes the same update, so the weights stay the same without being sent.
+`torchrun` starts the processes and gives each its rank; without it there is one. Every process
+holds the whole model and makes the same update, so that weights stay equal without being sent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Ranks:
 
     Attributes:
         rank: of this process, from 0.
-        count: of processes.
+        count: number of processes.
         device: on which this process computes.
     """
 
@@ -38,7 +38,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes, logs and talks for all."""
+        """Whether this is the process that writes files and logs."""
         return self.rank == 0
 
     def sum(self, value: Tensor) -> Tensor:
@@ -48,39 +48,40 @@ class Ranks:
         return value
 
     def any(self, *flags: bool) -> list[bool]:
-        """Of each flag, whether it is set on any process."""
+        """For each flag, whether it is set on any process."""
         if self.count == 1:
             return list(flags)
         raised = torch.tensor([float(flag) for flag in flags], device=self.device)
         return [value > 0 for value in self.sum(raised).tolist()]
 
     def share(self, count: int) -> NDArray[np.int64]:
-        """Which of the things numbered from 0 to `count` this process works on, perhaps none."""
+        """Which of `count` numbered items this process works on, perhaps none: i64 [n]."""
         return np.arange(self.rank, count, self.count)
 
-    def gathered(self, own: Tensor, rows: NDArray[np.int64], total: int) -> Tensor:
-        """Rows [total, ...] of all processes; gradients flow into this one's.
+    def gather(self, local: Tensor, rows: NDArray[np.int64], total: int) -> Tensor:
+        """Rows [total, ...] of all processes; gradients flow into this process's rows.
 
-        A loss of them all, computed on every process and differentiated on each for its own rows,
-        has as its gradient the sum over the processes, which `sum_gradients` makes.
+        A loss over all rows, computed on every process and differentiated on each for its own rows,
+        has the sum over the processes as its gradient, which `sum_gradients` computes.
 
         Args:
-            own: [r, ...], the rows that this process made.
-            rows: i64 [r], where they belong; each row of the whole belongs to one process.
+            local: [r, ...], the rows of this process.
+            rows: i64 [r], their positions; each position belongs to one process.
+            total: number of all rows.
         """
         if self.count == 1:
-            return own
-        at = torch.from_numpy(rows).to(own.device)
-        whole = own.new_zeros(total, *own.shape[1:], dtype=torch.float32)
-        whole[at] = own.detach().float()
-        return self.sum(whole).to(own.dtype).index_copy(0, at, own)
+            return local
+        positions = torch.from_numpy(rows).to(local.device)
+        gathered = local.new_zeros(total, *local.shape[1:], dtype=torch.float32)
+        gathered[positions] = local.detach().float()
+        return self.sum(gathered).to(local.dtype).index_copy(0, positions, local)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Give every process the sum of all processes' gradients.
 
         Args:
-            parameters: the same ones in the same order everywhere; a gradient that is missing
-                here, because this process had no share in the step, counts as zeros.
+            parameters: the same ones in the same order on every process. A missing gradient, of a
+                process without a share of the step, counts as zeros.
         """
         if self.count == 1:
             return
@@ -95,13 +96,13 @@ class Ranks:
                 parameter.grad = part.view_as(parameter)
 
     def wait(self) -> None:
-        """Go on when every process has come here."""
+        """Wait until every process has come here."""
         if self.count > 1:
             dist.barrier()
 
 
 @contextlib.contextmanager
-def ranks(device: str | None = None) -> Iterator[Ranks]:
+def join_ranks(device: str | None = None) -> Iterator[Ranks]:
     """Join the run that `torchrun` started, or be the only process.
 
     Args:
@@ -110,23 +111,24 @@ def ranks(device: str | None = None) -> Iterator[Ranks]:
     """
     cuda = torch.cuda.is_available() if device is None else device.startswith("cuda")
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if count == 1:
         yield Ranks(device=torch.device(device or ("cuda" if cuda else "cpu")))
         return
-    own = torch.device("cuda", local) if cuda else torch.device("cpu")
+    local_device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
     if cuda:
-        torch.cuda.set_device(own)
-    # Long, for the leading process may be preparing text while the others wait for it; if one
+        torch.cuda.set_device(local_device)
+    # A long timeout, since the leading process may prepare text while the others wait. If one
     # dies, torchrun ends the others at once.
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
     try:
-        yield Ranks(dist.get_rank(), count, own)
+        yield Ranks(dist.get_rank(), count, local_device)
     finally:
         dist.destroy_process_group()
 
 
 def _buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Parameters in groups of at most `BUCKET` numbers, or of one parameter."""
     bucket: list[Tensor] = []
     size = 0
     for parameter in parameters:

@@ -21,12 +21,12 @@ from retrieval.encoders.model.modernbert import ModernBert
 
 @dataclass(frozen=True, slots=True)
 class OptimiserSettings:
-    """Peak learning rates and what else decides an update.
+    """Peak learning rates and other settings of the optimisers.
 
     Attributes:
-        adam: peak rate of what AdamW updates.
-        muon: peak rate of the layers' matrices; None leaves them to AdamW.
-        embedding: factor on `adam` for the embedding table; 0 keeps the table as it is.
+        adam: peak rate of AdamW.
+        muon: peak rate of Muon, for the layers' matrices; None leaves them to AdamW.
+        embedding: factor on `adam` for the embedding table; 0 freezes the table.
         betas: AdamW's.
         epsilon: AdamW's.
         weight_decay: of matrices; norms and biases never decay.
@@ -50,8 +50,8 @@ def optimisers(model: nn.Module, trunk: ModernBert, settings: OptimiserSettings)
     table.requires_grad_(settings.embedding > 0)
     matrices = [p for p in trunk.layers.parameters() if p.ndim == 2]
     by_muon = matrices if settings.muon is not None else []
-    known = {id(p) for p in by_muon} | {id(table)}
-    rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
+    grouped = {id(p) for p in by_muon} | {id(table)}
+    rest = [p for p in model.parameters() if id(p) not in grouped and p.requires_grad]
     decay = settings.weight_decay
     groups: list[dict[str, Any]] = [{"params": rest, "lr": settings.adam}]
     if decay > 0:
@@ -70,26 +70,30 @@ def optimisers(model: nn.Module, trunk: ModernBert, settings: OptimiserSettings)
     return [muon, adam]
 
 
-def peak_rates(made: Sequence[Optimizer]) -> list[list[float]]:
-    """The rates that fresh optimisers were made with, by optimiser and group."""
-    return [[float(group["lr"]) for group in optimiser.param_groups] for optimiser in made]
+def peak_rates(optimiser_list: Sequence[Optimizer]) -> list[list[float]]:
+    """The learning rates of new optimisers, by optimiser and group."""
+    return [
+        [float(group["lr"]) for group in optimiser.param_groups] for optimiser in optimiser_list
+    ]
 
 
-def set_rates(made: Sequence[Optimizer], peaks: Sequence[Sequence[float]], factor: float) -> None:
+def set_rates(
+    optimiser_list: Sequence[Optimizer], peaks: Sequence[Sequence[float]], factor: float
+) -> None:
     """Set every group's learning rate to its peak times a factor."""
-    for optimiser, rates in zip(made, peaks, strict=True):
+    for optimiser, rates in zip(optimiser_list, peaks, strict=True):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * factor
 
 
-def update(made: Sequence[Optimizer], parameters: Sequence[Tensor], clip: float) -> float:
-    """Clip the gradients to a norm of `clip`, take a step, forget the gradients.
+def update(optimiser_list: Sequence[Optimizer], parameters: Sequence[Tensor], clip: float) -> float:
+    """Clip the gradients to a norm of `clip`, take a step, and reset the gradients.
 
     Returns:
         The norm before clipping.
     """
     norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
-    for optimiser in made:
+    for optimiser in optimiser_list:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     return float(norm)

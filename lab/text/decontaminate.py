@@ -1,4 +1,4 @@
-"""Keep test collections out of the training text: which records share words with them.
+"""Decontamination: which training records overlap with test collections.
 
 Words are runs of letters, digits and underscores in lower case; what stands between them does not
 count. Protected are all documents and queries of a collection; of one whose train split may be
@@ -80,7 +80,7 @@ class Protected:
             title = _words(record.title)
             if len(title) >= TITLE and self._names(title):
                 return "title equal"
-        # The two are read as one text in training, so they are compared as one.
+        # Training reads the two as one text, so they are compared as one.
         if self._shares(_words(f"{record.title} {record.text}"), CODE_RUN if code else RUN):
             return "text overlap"
         if code:
@@ -150,8 +150,8 @@ def _protected_texts(folder: Path, free: beir.Ids) -> Iterator[tuple[str, bool]]
 
 def _words(text: str) -> Hashes:
     """u64 [words]: a hash of each word."""
-    found = _WORD.findall(text.lower())
-    return np.fromiter(map(_hash, found), np.uint64, len(found))
+    words = _WORD.findall(text.lower())
+    return np.fromiter(map(_hash, words), np.uint64, len(words))
 
 
 @lru_cache(maxsize=1 << 20)
@@ -166,8 +166,8 @@ def _runs(words: Hashes, length: int) -> Hashes:
     if count <= 0 or length == 0:
         return np.zeros(0, np.uint64)
     hashes = np.zeros(count, np.uint64)
-    for at in range(length):  # wraps around at 64 bits, as it is meant to
-        hashes = hashes * _MULTIPLIER + words[at : at + count]
+    for offset in range(length):  # wraps around at 64 bits, as intended
+        hashes = hashes * _MULTIPLIER + words[offset : offset + count]
     return hashes
 
 
@@ -179,5 +179,5 @@ def _any_in(hashes: Hashes, among: Hashes) -> bool:
     """Whether any of `hashes` is in the sorted `among`."""
     if not len(hashes) or not len(among):
         return False
-    at = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
-    return bool((among[at] == hashes).any())
+    positions = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
+    return bool((among[positions] == hashes).any())

@@ -40,8 +40,8 @@ def xml_sections(data: bytes) -> Iterator[Record]:
     """
     try:
         root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as wrong:
-        raise DocumentError(f"not well-formed XML ({wrong}); expected CNXML or JATS") from None
+    except ElementTree.ParseError as error:
+        raise DocumentError(f"not well-formed XML ({error}); expected CNXML or JATS") from None
     title = next((_plain(node) for node in root.iter() if _tag(node) in _TITLES), "")
     for node in root.iter():
         if _tag(node) == "abstract":
@@ -52,31 +52,31 @@ def xml_sections(data: bytes) -> Iterator[Record]:
 
 
 def train_pairs(folder: Path) -> Iterator[Record]:
-    """Queries that only the train split names, each with the window that shares most with it.
+    """Queries that only the train split names, each with the window that shares most words with it.
 
-    Windows of its documents that no query asks for follow without one. Documents and queries that
-    another split names too are left out.
+    Windows of these documents that no query asks for follow without a query. Documents and queries
+    that another split names as well are left out.
 
     Raises:
         InputError: a file is missing or a line cannot be read; both are named.
     """
     free = beir.train_only(folder)
-    asked: defaultdict[str, list[str]] = defaultdict(list)
+    queries_of: defaultdict[str, list[str]] = defaultdict(list)
     queries = {query.id: query.text for query in beir.queries(folder) if query.id in free.queries}
     for judgement in beir.judgements(folder):
         if judgement.grade > 0 and judgement.query in queries:
-            asked[judgement.document].append(queries[judgement.query])
+            queries_of[judgement.document].append(queries[judgement.query])
     for document in beir.documents(folder):
         parts = windows(document.text)
         if not parts or document.id not in free.documents:
             continue
         unasked = dict.fromkeys(range(len(parts)))
-        for query in asked[document.id]:
+        for query in queries_of[document.id]:
             best = _best_window(query, parts)
             unasked.pop(best, None)
             yield Record(parts[best], document.title, query)
-        for at in unasked:
-            yield Record(parts[at], document.title)
+        for index in unasked:
+            yield Record(parts[index], document.title)
 
 
 def _walk(node: ElementTree.Element, title: str, heading: str) -> Iterator[Record]:
@@ -122,13 +122,13 @@ def _tag(node: ElementTree.Element) -> str:
 def _best_window(query: str, parts: Sequence[str]) -> int:
     """The window with the most of the query's words, rare ones above all; the first of equals."""
     counts = [Counter(_CONTENT_WORD.findall(part.lower())) for part in parts]
-    holding = Counter(word for count in counts for word in count)
+    document_frequency = Counter(word for count in counts for word in count)
 
     def score(count: Counter[str]) -> float:
         return sum(
-            (1 + math.log(count[word])) * math.log(1 + len(parts) / holding[word])
+            (1 + math.log(count[word])) * math.log(1 + len(parts) / document_frequency[word])
             for word in set(_CONTENT_WORD.findall(query.lower()))
             if count[word]
         )
 
-    return max(range(len(parts)), key=lambda at: score(counts[at]))
+    return max(range(len(parts)), key=lambda index: score(counts[index]))

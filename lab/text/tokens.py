@@ -1,4 +1,4 @@
-"""Whole texts as token ids in a folder of arrays, made once and memory-mapped from then on."""
+"""Whole texts as token ids in a folder of arrays, written once and memory-mapped from then on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Documents:
         return len(self.offsets) - 1
 
 
-def tokenised(
+def tokenise_to_folder(
     folder: Path,
     files: Iterable[Path],
     records: Iterable[Record],
@@ -53,14 +53,16 @@ def tokenised(
 ) -> Documents:
     """The records as token ids, read from the folder if they were written there before.
 
-    A record is one text: its title, a line break and its text. What the folder holds is made anew
-    if the files (by name, size and time) or the tokenizer are not those it was made from.
+    A record is one text: its title, a line break and its text. The folder is written again if the
+        files
+    (by name, size and time) or the tokenizer have changed.
 
     Args:
         folder: for `ids.npy`, `offsets.npy` and `about.json`.
         files: where the records come from.
-        records: read only if need be.
-        progress: called after every text, with how many tokens there are so far.
+        records: read only if needed.
+        tokenizer: adds no special tokens here.
+        progress: called after every text, with the number of tokens so far.
 
     Raises:
         InputError: there is no text.
@@ -78,28 +80,28 @@ def tokenised(
 
 
 def open_documents(folder: Path) -> Documents:
-    """What `tokenised` left in the folder, memory-mapped.
+    """What `tokenise_to_folder` left in the folder, memory-mapped.
 
     Raises:
-        InputError: it is not there, or not whole.
+        InputError: it is missing or incomplete.
     """
     try:
         ids = np.load(folder / _IDS, mmap_mode="r", allow_pickle=False)
         offsets = np.load(folder / _OFFSETS, mmap_mode="r", allow_pickle=False)
         digest = str(_about(folder)["digest"])
-    except (OSError, ValueError, KeyError) as wrong:
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{folder}: no whole set of token ids ({wrong}); remove the folder to make it anew"
+            f"{folder}: no whole set of token ids ({error}); remove the folder to make it anew"
         ) from None
     return Documents(ids, offsets, digest)
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return about if isinstance(about, dict) else {}
 
 
 def _write(
@@ -110,12 +112,12 @@ def _write(
     progress: ProgressCallback | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # What says that the arrays are whole goes first and comes back last.
+    # The file that marks the arrays as complete is removed first and written last.
     (folder / _ABOUT).unlink(missing_ok=True)
     raw, lengths, digest, total = folder / "ids.part", [], hashlib.blake2b(digest_size=16), 0
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.int32
     with raw.open("wb") as file:
-        for ids in _encoded(records, tokenizer):
+        for ids in _encode_records(records, tokenizer):
             data = np.asarray(ids, dtype).tobytes()
             file.write(data)
             digest.update(data)
@@ -136,8 +138,8 @@ def _write(
     write_whole(folder / _ABOUT, json.dumps(about, indent=1) + "\n")
 
 
-def _encoded(records: Iterable[Record], tokenizer: Tokenizer) -> Iterator[list[int]]:
-    """Token ids of each record, texts going through the tokenizer together, long ones in pieces."""
+def _encode_records(records: Iterable[Record], tokenizer: Tokenizer) -> Iterator[list[int]]:
+    """Token ids of each record. Texts are tokenised in batches, long ones in pieces."""
     texts = (clean(f"{r.title}\n{r.text}" if r.title else r.text) for r in records)
     for run in token_batches(texts, len, _CHARACTERS):
         cut = [[piece for _, piece in pieces(text)] for text in run]

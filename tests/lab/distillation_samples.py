@@ -20,7 +20,7 @@ from lab.distillation.distill import distill
 from lab.distillation.distill_config import DistillConfig
 from lab.distillation.teacher import Targets, Teacher
 from lab.distillation.teachers import WeightedTeacher
-from lab.running.distributed import Ranks, ranks
+from lab.running.distributed import Ranks, join_ranks
 from lab.text.corpus import Record, TokenCorpus, tokenise
 from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train.student import Student
@@ -162,7 +162,7 @@ def main() -> None:
     """Run to the end with the teachers and in the folder that are named; tell each tenth step."""
     teachers, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    with ranks("cpu") as own:
+    with join_ranks("cpu") as own:
         run(
             weighted_teachers(teachers),
             folder,

@@ -13,7 +13,7 @@ import torch
 from lab.pretraining.masking import MaskedLM, Masking
 from lab.pretraining.phases import Phase
 from lab.pretraining.pretrain import PretrainConfig, Text, pretrain
-from lab.running.distributed import ranks
+from lab.running.distributed import join_ranks
 from lab.running.optimisers import OptimiserSettings
 from lab.text.tokens import Documents
 from retrieval.encoders.model.config import ModernBertConfig
@@ -69,7 +69,7 @@ def main() -> None:
     """
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    with ranks("cpu") as own:
+    with join_ranks("cpu") as own:
         if sys.argv[2:] == ["gradients"]:
             torch.save(first_gradients(folder / f"rank{own.rank}", own), folder / f"g{own.rank}.pt")
             return

@@ -11,7 +11,7 @@ import torch
 
 from lab.pretraining.masked_lm import write_masked_lm
 from lab.pretraining.masking import MaskedLM
-from lab.pretraining.phases import enter
+from lab.pretraining.phases import enter_phase
 from lab.running.checkpoint import load_state, save_state
 from retrieval.encoders import load_encoder
 from retrieval.encoders.checkpoints.folder import Folder
@@ -77,7 +77,7 @@ def test_a_model_folder_is_read_by_transformers_and_by_us(tmp_path: Path, tied: 
     ).eval()
     with torch.no_grad():
         model.lm_head.decoder.bias.normal_()
-    enter(model.trunk, samples.PHASES[0])
+    enter_phase(model.trunk, samples.PHASES[0])
     write_masked_lm(tmp_path, model, tokenizer)
 
     theirs = ModernBertForMaskedLM.from_pretrained(tmp_path, dtype=torch.float32).eval()

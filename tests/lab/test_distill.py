@@ -15,12 +15,12 @@ import torch
 from lab.distillation.distill import distill, tokens_seen
 from lab.distillation.distill_config import DistillConfig
 from lab.distillation.losses import (
-    contrast_of,
+    contrastive_loss,
     distillation_loss,
-    in_range_of,
     matched_layers,
     maxsim_matrix,
-    symmetric_contrast,
+    scale_to_student,
+    symmetric_contrastive_loss,
 )
 from lab.distillation.teacher import Teacher, fitted_axes, principal_axes
 from lab.distillation.teacher_outputs import TeacherOutput
@@ -147,10 +147,12 @@ def test_contrastive_losses_are_cross_entropies() -> None:
     for temperature in (0.5, 1.0):
         scores = torch.eye(4) / temperature
         expected = math.log(math.exp(1 / temperature) + 3) - 1 / temperature
-        assert float(contrast_of(scores)) == pytest.approx(expected, rel=1e-5)
-        assert float(symmetric_contrast(scores)) == pytest.approx(expected, rel=1e-5)
+        assert float(contrastive_loss(scores)) == pytest.approx(expected, rel=1e-5)
+        assert float(symmetric_contrastive_loss(scores)) == pytest.approx(expected, rel=1e-5)
     lopsided = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
-    assert float(contrast_of(lopsided)) != pytest.approx(float(symmetric_contrast(lopsided)))
+    assert float(contrastive_loss(lopsided)) != pytest.approx(
+        float(symmetric_contrastive_loss(lopsided))
+    )
 
 
 def test_a_teachers_ranking_is_spread_as_far_as_the_students() -> None:
@@ -158,7 +160,7 @@ def test_a_teachers_ranking_is_spread_as_far_as_the_students() -> None:
     scores, teacher = torch.rand(3, 5), torch.rand(3, 5) * 40 - 7
 
     def loss(teacher: torch.Tensor) -> float:
-        wanted = in_range_of(scores, teacher)
+        wanted = scale_to_student(scores, teacher)
         return float(
             ranking_distillation_loss(scores, wanted, temperature=0.1, teacher_temperature=0.1)
         )
@@ -174,7 +176,7 @@ def test_a_teachers_ranking_is_spread_as_far_as_the_students() -> None:
     assert loss(teacher) == pytest.approx(expected, rel=1e-4)
     # The teacher's own order, on any scale, costs nothing.
     assert loss(3 * scores + 2) == pytest.approx(0, abs=1e-6)
-    assert not in_range_of(scores.requires_grad_(), teacher).requires_grad
+    assert not scale_to_student(scores.requires_grad_(), teacher).requires_grad
 
 
 def test_layers_at_the_same_depth_are_matched() -> None:

@@ -16,18 +16,24 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lab.distillation.joint import (
     JointConfig,
-    learn_jointly,
     relations_loss,
+    train_jointly,
     window_vectors,
 )
-from lab.distillation.joint_targets import Read, best_windows, found_again, joint_targets, nearest
+from lab.distillation.joint_targets import (
+    TeacherVectors,
+    best_windows,
+    combine_teachers,
+    is_recalled,
+    nearest,
+)
 from lab.distillation.joint_text import (
-    BEGINNING,
+    CONTEXT_TOKENS,
     JointText,
-    load_joint,
-    read_jointly,
-    save_joint,
-    windows_of,
+    load_joint_text,
+    read_with_teachers,
+    save_joint_text,
+    split_windows,
 )
 from lab.distillation.onnx_teacher import OnnxTeacher
 from lab.recipes import joint_teachers
@@ -57,8 +63,10 @@ def test_an_encoder_that_is_another_turned_adds_nothing_new() -> None:
     texts, queries = drawn(400, 16, 0), drawn(200, 16, 1)
     texts, queries = (unit(rows - rows.mean(0)) for rows in (texts, queries))
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(24, 24)))[0][:16]
-    other = Read((texts @ turn).astype(np.float32), (queries @ turn).astype(np.float32), 3.0)
-    made = joint_targets([Read(texts, queries), other])
+    other = TeacherVectors(
+        (texts @ turn).astype(np.float32), (queries @ turn).astype(np.float32), 3.0
+    )
+    made = combine_teachers([TeacherVectors(texts, queries), other])
     np.testing.assert_allclose(made.texts, texts, atol=5e-3)
     np.testing.assert_allclose(made.queries, queries, atol=5e-3)
     wanted = texts @ queries.T
@@ -70,9 +78,9 @@ def test_an_encoder_that_is_another_turned_adds_nothing_new() -> None:
 
 
 def test_sides_have_the_weighted_mean_of_the_cosines_and_a_narrow_cone_is_opened() -> None:
-    first = Read(drawn(300, 8, 0), drawn(100, 8, 1), 1.0)
+    first = TeacherVectors(drawn(300, 8, 0), drawn(100, 8, 1), 1.0)
     cone = [unit(drawn(count, 12, seed) + 5.0) for count, seed in ((300, 2), (100, 3))]
-    made = joint_targets([first, Read(cone[0], cone[1], 3.0)])
+    made = combine_teachers([first, TeacherVectors(cone[0], cone[1], 3.0)])
     opened = [unit(rows - rows.mean(0)) for rows in cone]
     wanted = (first.texts @ first.queries.T + 3 * opened[0] @ opened[1].T) / 4
     found = made.text_sides.astype(np.float32) @ made.query_sides.astype(np.float32).T
@@ -85,16 +93,21 @@ def test_sides_have_the_weighted_mean_of_the_cosines_and_a_narrow_cone_is_opened
     ("read", "said"),
     [
         ([], "expected one at least"),
-        ([Read(drawn(4, 2, 0), drawn(2, 2, 0), 0.0)], "above 0"),
+        ([TeacherVectors(drawn(4, 2, 0), drawn(2, 2, 0), 0.0)], "above 0"),
         (
-            [Read(drawn(4, 2, 0), drawn(2, 2, 0)), Read(drawn(5, 2, 0), drawn(2, 2, 0))],
+            [
+                TeacherVectors(drawn(4, 2, 0), drawn(2, 2, 0)),
+                TeacherVectors(drawn(5, 2, 0), drawn(2, 2, 0)),
+            ],
             "not read the same",
         ),
     ],
 )
-def test_encoders_that_do_not_go_together_are_refused(read: list[Read], said: str) -> None:
+def test_encoders_that_do_not_go_together_are_refused(
+    read: list[TeacherVectors], said: str
+) -> None:
     with pytest.raises(InputError, match=said):
-        joint_targets(read)
+        combine_teachers(read)
 
 
 def test_the_nearest_are_others_and_repetitions_come_last() -> None:
@@ -109,21 +122,21 @@ def test_a_text_counts_by_its_best_window() -> None:
     owner = torch.tensor([0, 0, 1])
     found = best_windows(queries, windows, owner, 2)
     torch.testing.assert_close(found, torch.tensor([[0.7, 0.5], [0.9, 0.3]]))
-    again = found_again(queries, windows, owner, np.array([1, 0]), among=1)
+    again = is_recalled(queries, windows, owner, np.array([1, 0]), among=1)
     assert again.tolist() == [False, True]
 
 
 def test_teachers_read_every_word_below_the_beginning() -> None:
     texts = corpus()
     numbers = np.flatnonzero(texts.lengths > 20)
-    windows = windows_of(texts, numbers, 8)
+    windows = split_windows(texts, numbers, 8)
     for at, number in enumerate(numbers.tolist()):
         own = windows.ids[windows.first[at] : windows.first[at + 1]]
         inner = texts[number][1:-1]
         assert len(own) == len(window_lengths(len(inner) + 2, 8))
         read, begun = list(own[0][1:-1]), own[0][1:-1]
         for later in own[1:]:
-            above = min(BEGINNING, len(read))
+            above = min(CONTEXT_TOKENS, len(read))
             np.testing.assert_array_equal(later[1 : 1 + above][: len(begun)], begun[:above])
             read += list(later[1 + above : -1])
         assert read == inner.tolist()
@@ -156,14 +169,14 @@ def text(tmp_path: Path) -> JointText:
         (TeacherCache(FakeEncoder(WIDTH), tmp_path / "vectors"), 1.0),
         (TeacherCache(FakeEncoder(24), tmp_path / "vectors"), 0.5),
     ]
-    return read_jointly(corpus(), tokenizer(), teachers, window=8, alone=20)
+    return read_with_teachers(corpus(), tokenizer(), teachers, window=8, alone=20)
 
 
 def learnt(
     text: JointText, config: JointConfig, folder: Path
 ) -> tuple[Student, list[dict[str, float]]]:
     figures: list[dict[str, float]] = []
-    made = learn_jointly(student(), corpus(), text, config, folder, log=figures.append)
+    made = train_jointly(student(), corpus(), text, config, folder, log=figures.append)
     return made, figures
 
 
@@ -201,7 +214,7 @@ def test_held_to_what_it_was_the_token_head_moves_less(text: JointText, tmp_path
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(text: JointText, tmp_path: Path) -> None:
     whole, _ = learnt(text, FEW, tmp_path / "whole")
     config = replace(FEW, checkpoint_seconds=0.0)
-    learn_jointly(student(), corpus(), text, config, tmp_path / "part", deadline=0.0)
+    train_jointly(student(), corpus(), text, config, tmp_path / "part", deadline=0.0)
     resumed, figures = learnt(text, FEW, tmp_path / "part")
     assert [one["step"] for one in figures] == [10]
     for name, weight in whole.state_dict().items():
@@ -211,13 +224,13 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(text: JointText, tmp_path: 
 
 
 def test_what_teachers_made_is_kept(text: JointText, tmp_path: Path) -> None:
-    save_joint(tmp_path / "joint.npz", text, {"seed": 1})
-    again = load_joint(tmp_path / "joint.npz", {"seed": 1})
+    save_joint_text(tmp_path / "joint.npz", text, {"seed": 1})
+    again = load_joint_text(tmp_path / "joint.npz", {"seed": 1})
     np.testing.assert_array_equal(again.near, text.near)
     np.testing.assert_array_equal(again.targets.text_sides, text.targets.text_sides)
     (tmp_path / "joint.npz").write_bytes(b"damaged")
     with pytest.raises(InputError, match="remove it to make it anew"):
-        load_joint(tmp_path / "joint.npz", {"seed": 1})
+        load_joint_text(tmp_path / "joint.npz", {"seed": 1})
 
 
 def test_too_few_pairs_and_other_widths_are_said(text: JointText, tmp_path: Path) -> None:
@@ -225,10 +238,10 @@ def test_too_few_pairs_and_other_widths_are_said(text: JointText, tmp_path: Path
         learnt(text, replace(FEW, pairs=500), tmp_path)
     with pytest.raises(InputError, match="of 32 dimensions, expected the student's 48"):
         wide = Student(student().config, dense_dim=48, tokens=16)
-        learn_jointly(wide, corpus(), text, FEW, tmp_path)
+        train_jointly(wide, corpus(), text, FEW, tmp_path)
     with pytest.raises(InputError, match="no dense vectors"):
         late = TeacherCache(FakeEncoder(dense_dim=None), tmp_path)
-        read_jointly(corpus(), tokenizer(), [(late, 1.0)], window=8)
+        read_with_teachers(corpus(), tokenizer(), [(late, 1.0)], window=8)
 
 
 def write_graph(folder: Path, table: NDArray[np.float32]) -> Path:

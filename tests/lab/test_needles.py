@@ -22,7 +22,15 @@ from lab.distillation.distill import distill
 from lab.distillation.distill_config import DistillConfig
 from lab.distillation.long_texts import join_windows
 from lab.distillation.losses import LATE_TEMPERATURE, needle_loss
-from lab.distillation.needles import AFTER, BEFORE, NEIGHBOURS, SHARE, Needles, Words, hide
+from lab.distillation.needles import (
+    CHANGED_SHARE,
+    MAX_WORDS_AFTER,
+    MAX_WORDS_BEFORE,
+    NEIGHBOURS,
+    Needles,
+    Words,
+    hide_needles,
+)
 from lab.distillation.teacher import Teacher
 from lab.running.distributed import Ranks
 from lab.text.corpus import Record, tokenise
@@ -49,7 +57,7 @@ def _words(ids: NDArray[Any]) -> list[str]:
 
 
 def _hidden(seed: int, run: NDArray[np.int64] | None = None) -> Needles:
-    return hide(CORPUS, np.arange(12) if run is None else run, WORDS, [seed])
+    return hide_needles(CORPUS, np.arange(12) if run is None else run, WORDS, [seed])
 
 
 @given(st.integers(0, 10_000), st.integers(0, 100))
@@ -57,7 +65,7 @@ def test_one_word_of_a_passage_is_changed_and_asked_for(seed: int, start: int) -
     run = np.arange(start, start + 20)
     needles = _hidden(seed, run)
     asked = iter(needles.queries)
-    for number, own, changed in zip(run, needles.own, needles.changed, strict=True):
+    for number, own, changed in zip(run, needles.original, needles.changed, strict=True):
         one, other, before = _words(own), _words(changed), _words(CORPUS[int(number)])
         assert len(one) == len(other)
         differ = [at for at in range(len(one)) if one[at] != other[at]]
@@ -68,7 +76,7 @@ def test_one_word_of_a_passage_is_changed_and_asked_for(seed: int, start: int) -
         (at,) = differ
         # As it was, or with a passage put between two of its words.
         more = len(one) - len(before)
-        assert 0 <= more <= BEFORE + AFTER + 1
+        assert 0 <= more <= MAX_WORDS_BEFORE + MAX_WORDS_AFTER + 1
         assert more == 0 or any(
             one[:place] + one[place + more :] == before for place in range(1, len(before))
         )
@@ -82,7 +90,11 @@ def test_one_word_of_a_passage_is_changed_and_asked_for(seed: int, start: int) -
                 said = list(itertools.dropwhile(lambda x: x in ("what", "who", "[UNK]"), said))
             assert word in said
             # In the order of the text, around that word.
-            around = [*one[max(0, at - BEFORE) : at], word, *one[at + 1 : at + 1 + AFTER]]
+            around = [
+                *one[max(0, at - MAX_WORDS_BEFORE) : at],
+                word,
+                *one[at + 1 : at + 1 + MAX_WORDS_AFTER],
+            ]
             rest = iter(around)
             assert all(any(said_ == told for told in rest) for said_ in said)
             assert wrong not in said or wrong in around
@@ -94,10 +106,10 @@ def test_about_as_many_as_there_are_to_be_and_both_kinds() -> None:
     passages = [
         (len(changed), len(own), len(CORPUS[number]))
         for one in needles
-        for number, (own, changed) in enumerate(zip(one.own, one.changed, strict=True))
+        for number, (own, changed) in enumerate(zip(one.original, one.changed, strict=True))
         if not np.array_equal(own, changed)
     ]
-    assert 0.6 * SHARE <= len(passages) / (60 * 12) <= 1.1 * SHARE
+    assert 0.6 * CHANGED_SHARE <= len(passages) / (60 * 12) <= 1.1 * CHANGED_SHARE
     foreign = sum(own > before for _, own, before in passages) / len(passages)
     assert 0.35 <= foreign <= 0.65
     assert sum(map(len, (one.queries for one in needles))) == 2 * len(passages)
@@ -135,9 +147,9 @@ def test_a_text_without_telling_words_stays_as_it_is() -> None:
     records = [Record("the and with " * 10) for _ in range(20)]
     plain = tokenise(records, TOKENIZER, max_tokens=64)
     words = Words.of(TOKENIZER, plain, TABLE)
-    needles = hide(plain, np.arange(20), words, [0])
+    needles = hide_needles(plain, np.arange(20), words, [0])
     assert needles.queries == []
-    for number, own, changed in zip(range(20), needles.own, needles.changed, strict=True):
+    for number, own, changed in zip(range(20), needles.original, needles.changed, strict=True):
         np.testing.assert_array_equal(own, plain[number])
         np.testing.assert_array_equal(changed, plain[number])
 
@@ -211,7 +223,7 @@ def _told_apart(student: Student, seed: int) -> tuple[torch.Tensor, torch.Tensor
     """The loss of the passages in a few texts, and the share of queries answered rightly."""
     needles = _hidden(seed, np.arange(3 * seed, 3 * seed + 4))
     rows = [
-        *(join_windows([one]).texts[0] for one in (needles.own, needles.changed)),
+        *(join_windows([one]).texts[0] for one in (needles.original, needles.changed)),
         *needles.queries,
     ]
     tokens = student(*flatten(rows)).tokens

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.pretraining.packing import Packer, Place, cut
+from lab.pretraining.packing import Packer, PackerState, split_documents
 from lab.text.tokens import Documents
 from retrieval.encoders.model.attention import Layout
 from retrieval.errors import InputError
@@ -25,8 +25,10 @@ def documents(lengths: list[int]) -> Documents:
     return Documents(np.arange(offsets[-1]).astype(np.int32) + 5, offsets)
 
 
-def packer(lengths: list[int], max_tokens: int, budget: int, place: Place | None = None) -> Packer:
-    return Packer(documents(lengths), max_tokens, budget, ends=ENDS, seed=(0,), place=place)
+def packer(
+    lengths: list[int], max_tokens: int, budget: int, state: PackerState | None = None
+) -> Packer:
+    return Packer(documents(lengths), max_tokens, budget, ends=ENDS, seed=(0,), state=state)
 
 
 LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=30).filter(any)
@@ -34,7 +36,7 @@ LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=30).filter(any)
 
 @given(LENGTHS, st.integers(1, 20))
 def test_documents_are_cut_evenly_and_lose_nothing(lengths: list[int], room: int) -> None:
-    starts, sizes = cut(np.array(lengths), room)
+    starts, sizes = split_documents(np.array(lengths), room)
     rows = [
         row for start, size in zip(starts, sizes, strict=True) for row in range(start, start + size)
     ]
@@ -53,7 +55,7 @@ def test_each_sequence_comes_once_an_epoch(
     lengths: list[int], max_tokens: int, more: int, count: int
 ) -> None:
     packs = packer(lengths, max_tokens, max_tokens + more)
-    total = len(cut(np.array(lengths), max_tokens - 2)[0])
+    total = len(split_documents(np.array(lengths), max_tokens - 2)[0])
     seen: Counter[int] = Counter()
     for _ in range(count):
         plan = packs.plan()
@@ -62,10 +64,10 @@ def test_each_sequence_comes_once_an_epoch(
         assert pack.fill == len(pack.ids) / (max_tokens + more)
         assert sum(pack.lengths) == len(pack.ids) and list(pack.lengths) == sorted(pack.lengths)
         seen.update(plan.tolist())
-    place = packs.place
-    seen.update(place.waiting)
-    assert sum(seen.values()) == place.epoch * total + place.taken
-    assert {seen[i] for i in range(total)} <= {place.epoch, place.epoch + 1}
+    state = packs.state
+    seen.update(state.waiting)
+    assert sum(seen.values()) == state.epoch * total + state.taken
+    assert {seen[i] for i in range(total)} <= {state.epoch, state.epoch + 1}
 
 
 def test_a_pack_is_whole_sequences_between_their_ends() -> None:
@@ -100,10 +102,10 @@ def test_a_packer_goes_on_where_another_stopped(stop: int) -> None:
     expected = [whole.plan().tolist() for _ in range(40)]
     before = packer(lengths, 50, 128)
     found = [before.plan().tolist() for _ in range(stop)]
-    after = packer(lengths, 50, 128, before.place)
+    after = packer(lengths, 50, 128, before.state)
     found += [after.plan().tolist() for _ in range(40 - stop)]
     assert found == expected
-    assert after.place == whole.place
+    assert after.state == whole.state
 
 
 def test_the_order_is_decided_by_the_seed_and_the_epoch() -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from lab.pretraining.phases import Phase, check, enter, growing_batch, modernbert_phases
+from lab.pretraining.phases import (
+    Phase,
+    check_phases,
+    enter_phase,
+    growing_batch,
+    modernbert_phases,
+)
 from retrieval.encoders.model.attention import Layout
 from retrieval.errors import InputError
 
@@ -52,9 +58,9 @@ def test_entering_a_phase_moves_the_global_theta_alone() -> None:
     ids, layout = torch.arange(5, 55), Layout.of([50])
     with torch.no_grad():
         before = model.trunk(ids, layout)
-        enter(model.trunk, samples.PHASES[0])
+        enter_phase(model.trunk, samples.PHASES[0])
         moved = model.trunk(ids, layout)
-        enter(model.trunk, samples.PHASES[1])
+        enter_phase(model.trunk, samples.PHASES[1])
         back = model.trunk(ids, layout)
     assert not torch.allclose(before, moved, atol=1e-4)
     assert torch.equal(before, back)  # the shape's own theta is 160,000
@@ -80,6 +86,6 @@ def test_a_phase_that_cannot_be(changes: dict[str, float], message: str) -> None
 
 def test_phases_that_do_not_fit_their_packs() -> None:
     with pytest.raises(InputError, match="no phases"):
-        check([], 10)
+        check_phases([], 10)
     with pytest.raises(InputError, match="phase long: texts of up to 96 tokens do not fit"):
-        check(samples.PHASES, 64)
+        check_phases(samples.PHASES, 64)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lab.distillation.query_weights import SHORTEST, document_frequencies, query_weights
+from lab.distillation.query_weights import MIN_TEXT_TOKENS, document_frequencies, query_weights
 from lab.text.corpus import TokenCorpus
 
 
@@ -18,8 +18,8 @@ def _corpus(texts: list[list[int]]) -> TokenCorpus:
 
 
 def test_texts_are_counted_once_and_short_ones_not_at_all() -> None:
-    often = [1, *[5] * SHORTEST, 2]
-    corpus = _corpus([often, [1, *[6] * SHORTEST, 5, 2], [1, 7, 2]])
+    often = [1, *[5] * MIN_TEXT_TOKENS, 2]
+    corpus = _corpus([often, [1, *[6] * MIN_TEXT_TOKENS, 5, 2], [1, 7, 2]])
     counts, texts = document_frequencies(corpus, 10)
     assert texts == 2
     assert counts.tolist() == [0, 2, 2, 0, 0, 2, 1, 0, 0, 0]

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lab.distillation.statements import FAMILY, FORM, Placed, Placing, Writer
+from lab.distillation.statements import (
+    FAMILY_SIZE,
+    FORM_WORDS,
+    PlacedStatements,
+    PlacementRule,
+    Writer,
+)
 from lab.text.corpus import Record, tokenise
 from retrieval.errors import InputError
 from tests.lab.names import corpus, tokenizer, words_of
@@ -20,7 +26,7 @@ WORDS = words_of(CORPUS)
 MARKS: tuple[int, int, int] = tuple(TOKENIZER.token_to_id(m) for m in ("[CLS]", "[SEP]", "."))
 
 
-def _placed(seed: int, rule: Placing) -> Placed:
+def _placed(seed: int, rule: PlacementRule) -> PlacedStatements:
     return Writer(CORPUS, WORDS, MARKS, seed).place(rule)
 
 
@@ -32,16 +38,16 @@ def _holds(text: NDArray[Any], part: NDArray[Any]) -> bool:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]))
 def test_a_statement_stands_in_the_text_that_answers(seed: int, edge: float) -> None:
-    placed = _placed(seed, Placing(300, 7, 3, edge))
+    placed = _placed(seed, PlacementRule(300, 7, 3, edge))
     assert len(placed.texts) == 7
-    assert len(placed.queries) == 7 * 3 // FAMILY * FAMILY
+    assert len(placed.queries) == 7 * 3 // FAMILY_SIZE * FAMILY_SIZE
     for text in placed.texts:
         assert len(text) == 300
         assert (text[0], text[-1]) == MARKS[:2]
         assert not np.isin(text[1:-1], MARKS[:2]).any()
     for statement, hosts in zip(placed.statements, placed.hosts, strict=True):
         assert _holds(placed.texts[hosts[0]], statement)
-        assert len(set(hosts.tolist())) == FAMILY
+        assert len(set(hosts.tolist())) == FAMILY_SIZE
 
 
 @settings(max_examples=50, deadline=None)
@@ -49,12 +55,12 @@ def test_a_statement_stands_in_the_text_that_answers(seed: int, edge: float) -> 
 def test_a_family_shares_a_form(seed: int) -> None:
     family = Writer(CORPUS, WORDS, MARKS, seed).family()
     said = [statement.tolist() for statement, _, _ in family]
-    assert len({tuple(one) for one in said}) == FAMILY
+    assert len({tuple(one) for one in said}) == FAMILY_SIZE
     for statement, query, decoy in family:
         assert statement[-1] == MARKS[2]
         assert (query[0], query[-1]) == MARKS[:2]
         words = [TOKENIZER.id_to_token(int(i)) for i in statement[:-1]]
-        assert FORM[0] <= sum(not word.startswith("##") for word in words) <= FORM[1]
+        assert FORM_WORDS[0] <= sum(not word.startswith("##") for word in words) <= FORM_WORDS[1]
         asking = {token for ids in (*WORDS.asking, WORDS.ends) for token in ids}
         asked = [token for token in query[1:-1].tolist() if token not in asking]
         assert asked
@@ -79,7 +85,7 @@ def test_a_query_asks_for_one_of_its_family() -> None:
 
 
 def test_the_same_seed_makes_the_same() -> None:
-    rule = Placing(200, 8, 3)
+    rule = PlacementRule(200, 8, 3)
     one, same, other = (_placed(seed, rule) for seed in (1, 1, 2))
     assert all(map(np.array_equal, one.texts, same.texts))
     assert all(map(np.array_equal, one.queries, same.queries))
@@ -88,7 +94,7 @@ def test_the_same_seed_makes_the_same() -> None:
 
 
 def test_at_the_edge() -> None:
-    placed = _placed(0, Placing(300, 6, 2, edge=1.0))
+    placed = _placed(0, PlacementRule(300, 6, 2, edge=1.0))
     for statement, hosts in zip(placed.statements, placed.hosts, strict=True):
         inner = placed.texts[hosts[0]][1:-1]
         third = len(inner) // 3
@@ -97,16 +103,16 @@ def test_at_the_edge() -> None:
 
 def test_more_than_a_text_holds() -> None:
     with pytest.raises(InputError, match="expected fewer than the text's 40: make"):
-        _placed(0, Placing(40, 6, 4))
+        _placed(0, PlacementRule(40, 6, 4))
     with pytest.raises(InputError, match="5 texts, expected at least a family's 6"):
-        _placed(0, Placing(300, 5, 2))
+        _placed(0, PlacementRule(300, 5, 2))
 
 
 @pytest.mark.parametrize("text", ["the and with the", "the and with " * 30])
 def test_a_corpus_to_make_no_statements_of(text: str) -> None:
     plain = tokenise([Record(text) for _ in range(5)], TOKENIZER, max_tokens=64)
     with pytest.raises(InputError, match="expected passages of 8 words of which 2 are rare"):
-        Writer(plain, words_of(plain), MARKS, 0).place(Placing(300, 6, 2))
+        Writer(plain, words_of(plain), MARKS, 0).place(PlacementRule(300, 6, 2))
     nothing = tokenise([], TOKENIZER)
     with pytest.raises(InputError, match="a corpus without a word"):
         Writer(nothing, WORDS, MARKS, 0)

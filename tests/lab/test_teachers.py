@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from lab.distillation import distill as distilling
-from lab.distillation.losses import teachers_loss, teachers_ranking
+from lab.distillation.losses import teacher_scores, teachers_loss
 from lab.distillation.teacher import Teacher
 from lab.distillation.teacher_outputs import CachedTeacher
 from lab.distillation.teachers import TeacherEnsemble, WeightedTeacher
@@ -124,9 +124,9 @@ def test_teachers_rank_together_by_their_weights(teachers: Path) -> None:
     both = corpus.pairs[:5].T.reshape(-1)
     layout = flatten([corpus[int(n)] for n in both])[1]
     outputs = ensemble.of_texts(both)
-    alone = [teachers_ranking([output], [1.0], layout, 5) for output in outputs]
+    alone = [teacher_scores([output], [1.0], layout, 5) for output in outputs]
     assert [float(scores.max()) for scores in alone] == pytest.approx([2, 2, 1], abs=0.2)
-    together = teachers_ranking(outputs, [1.0, 0.5, 0.25], layout, 5)
+    together = teacher_scores(outputs, [1.0, 0.5, 0.25], layout, 5)
     torch.testing.assert_close(together, alone[0] + 0.5 * alone[1] + 0.25 * alone[2])
 
 

@@ -13,9 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from lab.distillation.hidden_states import HiddenStates, Trunk, full_length, rows_of
-from lab.distillation.statements import Placing, Writer
+from lab.distillation.statements import PlacementRule, Writer
 from lab.distillation.token_head import HeadConfig, fit_token_head
-from lab.distillation.token_head_reading import KEPT, Asked, Candidates, Paired, Reader, widen
+from lab.distillation.token_head_reading import (
+    NEAREST_TOKENS,
+    Candidates,
+    PairSet,
+    QuerySet,
+    Reader,
+    widen,
+)
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.heads import token_vectors
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
@@ -47,20 +54,20 @@ def trunk(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def learnt_from(
     trunk: Trunk, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Asked, Asked, Paired]:
+) -> tuple[QuerySet, QuerySet, PairSet]:
     """Statements to learn from, others to be measured on, and pairs."""
     folder = tmp_path_factory.mktemp("hidden")
     marks: Any = tuple(tokenizer().token_to_id(mark) for mark in ("[CLS]", "[SEP]", "."))
     asked = []
     for seed in (0, 1):
-        placed = Writer(CORPUS, words_of(CORPUS), marks, seed).place(Placing(100, 120, 2))
+        placed = Writer(CORPUS, words_of(CORPUS), marks, seed).place(PlacementRule(100, 120, 2))
         sides = [trunk.encode(texts, folder) for texts in (placed.queries, placed.texts)]
-        asked.append(Asked(*sides, placed.hosts))
+        asked.append(QuerySet(*sides, placed.hosts))
     pairs = [[CORPUS[int(text)] for text in side] for side in CORPUS.pairs.T]
-    return asked[0], asked[1], Paired(*(trunk.encode(side, folder) for side in pairs))
+    return asked[0], asked[1], PairSet(*(trunk.encode(side, folder) for side in pairs))
 
 
-def _first(student: Student, asked: Asked) -> float:
+def _first(student: Student, asked: QuerySet) -> float:
     """Share of queries whose own text is first among all texts, by plain MaxSim."""
     counts = student.query_token_weights
     assert counts is not None
@@ -121,7 +128,7 @@ def test_what_is_encoded_is_kept_and_damage_is_said(trunk: Trunk, tmp_path: Path
 
 
 def test_statements_are_told_apart_and_the_rest_stays(
-    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+    learnt_from: tuple[QuerySet, QuerySet, PairSet], tmp_path: Path
 ) -> None:
     asked, others, paired = learnt_from
     student = _student()
@@ -144,7 +151,7 @@ def test_statements_are_told_apart_and_the_rest_stays(
 
 @pytest.mark.parametrize("killed_at", [10, 20])
 def test_a_run_goes_on_where_it_was_killed(
-    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path, killed_at: int
+    learnt_from: tuple[QuerySet, QuerySet, PairSet], tmp_path: Path, killed_at: int
 ) -> None:
     """Before candidates are looked for anew, and after."""
     asked, _, paired = learnt_from
@@ -168,7 +175,7 @@ def test_a_run_goes_on_where_it_was_killed(
         fit_token_head(_student(), [asked], paired, other, tmp_path / "killed")
 
 
-def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Paired]) -> None:
+def test_candidates_are_the_nearest_tokens(learnt_from: tuple[QuerySet, QuerySet, PairSet]) -> None:
     asked, _, _ = learnt_from
     student = _student()
     reader = Reader(student)
@@ -182,7 +189,7 @@ def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Pair
             query = reader(student.token_head, asked.queries, tokens)
             for column, text in enumerate(found.texts[number]):
                 rows = asked.texts.rows([text])
-                nearest = (query @ every[rows].T).topk(KEPT, 1).values
+                nearest = (query @ every[rows].T).topk(NEAREST_TOKENS, 1).values
                 kept = torch.from_numpy(found.rows[tokens, column])
                 mine = torch.einsum("rd,rkd->rk", query, every[kept])
                 torch.testing.assert_close(mine.sort(1, descending=True).values, nearest)
@@ -243,14 +250,14 @@ def test_a_wider_head_gives_the_same_vectors() -> None:
         widen(wide, 130)
 
 
-def test_too_few_pairs(learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path) -> None:
+def test_too_few_pairs(learnt_from: tuple[QuerySet, QuerySet, PairSet], tmp_path: Path) -> None:
     asked, _, paired = learnt_from
     with pytest.raises(InputError, match=r"\d+ pairs, expected at least the 9999 of a step"):
         fit_token_head(_student(), [asked], paired, replace(CONFIG, pairs=9999), tmp_path)
 
 
 def test_a_checkpoint_is_of_one_student_and_its_texts(
-    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+    learnt_from: tuple[QuerySet, QuerySet, PairSet], tmp_path: Path
 ) -> None:
     asked, others, paired = learnt_from
     config = replace(CONFIG, steps=1)
@@ -265,7 +272,7 @@ def test_a_checkpoint_is_of_one_student_and_its_texts(
 
 
 def test_a_student_without_query_weights(
-    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+    learnt_from: tuple[QuerySet, QuerySet, PairSet], tmp_path: Path
 ) -> None:
     asked, _, paired = learnt_from
     plain = untrained(CORPUS, weighted=False)
@@ -279,7 +286,7 @@ def test_texts_of_few_tokens(trunk: Trunk, tmp_path: Path) -> None:
     sides = trunk.encode([CORPUS[1][:4]] * 6, tmp_path), trunk.encode(texts, tmp_path)
     hosts = np.array([np.roll(np.arange(6), -at) for at in range(6)])
     student = _student()
-    asked, draw = Asked(*sides, hosts), np.random.default_rng(0)
+    asked, draw = QuerySet(*sides, hosts), np.random.default_rng(0)
     with torch.no_grad():
         found = Candidates(asked, student.token_head, Reader(student), draw)
     for number, candidates in enumerate(found.texts):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lab.text.corpus import Record, read_records
-from lab.text.tokens import Documents, open_documents, tokenised
+from lab.text.tokens import Documents, open_documents, tokenise_to_folder
 from retrieval.errors import InputError
 from retrieval.types import ProgressUpdate
 from tests.encoders.random_models import byte_bpe, wordpiece
@@ -33,7 +33,9 @@ def test_texts_come_back_as_the_tokenizer_has_them(tmp_path: Path) -> None:
     for name, tokenizer in (("wordpiece", wordpiece()), ("bytes", byte_bpe())):
         own = tokenizer.backend_tokenizer
         file = write(tmp_path / "a.jsonl", RECORDS)
-        found = tokenised(tmp_path / name, [file], read_records([file]), own, progress=told.append)
+        found = tokenise_to_folder(
+            tmp_path / name, [file], read_records([file]), own, progress=told.append
+        )
         texts = ["dog\nthe quick brown fox", "", "lazy � dog", RECORDS[3]["text"]]
         assert len(found) == 4
         for at, text in enumerate(texts):
@@ -54,7 +56,7 @@ def test_what_was_written_is_read_until_its_sources_change(tmp_path: Path) -> No
     file = write(tmp_path / "a.jsonl", RECORDS[:1])
 
     def read(records: object = None) -> Documents:
-        return tokenised(tmp_path / "ids", [file], records or read_records([file]), own)  # type: ignore[arg-type]
+        return tokenise_to_folder(tmp_path / "ids", [file], records or read_records([file]), own)  # type: ignore[arg-type]
 
     first = read()
     assert read(_never()).digest == first.digest
@@ -70,7 +72,7 @@ def test_the_digest_tells_where_texts_end(tmp_path: Path) -> None:
     digests = set()
     for name, rows in (("a", [{"text": "fox dog"}]), ("b", [{"text": "fox"}, {"text": "dog"}])):
         file = write(tmp_path / f"{name}.jsonl", rows)
-        digests.add(tokenised(tmp_path / name, [file], read_records([file]), own).digest)
+        digests.add(tokenise_to_folder(tmp_path / name, [file], read_records([file]), own).digest)
     assert len(digests) == 2
 
 
@@ -78,6 +80,6 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
     own = wordpiece().backend_tokenizer
     file = write(tmp_path / "a.jsonl", [{"text": ""}])
     with pytest.raises(InputError, match="every text is empty"):
-        tokenised(tmp_path / "ids", [file], read_records([file]), own)
+        tokenise_to_folder(tmp_path / "ids", [file], read_records([file]), own)
     with pytest.raises(InputError, match="remove the folder"):
         open_documents(tmp_path / "ids")
