@@ -387,9 +387,9 @@ def show(result: Mapping[str, Any]) -> None:
 
     Questions of the held-out split are not shown, so that nothing is tuned to them.
     """
-    for group, found in result["mrr_at_10"].items():
-        print(f"\n{group}: {found['questions']} questions")
-        for system, values in found.items():
+    for group, by_system in result["mrr_at_10"].items():
+        print(f"\n{group}: {by_system['questions']} questions")
+        for system, values in by_system.items():
             if system != "questions":
                 shown = (f"{name} {value:.3f}" for name, value in values.items())
                 print(f"  {system:13}", *shown, sep="  ")

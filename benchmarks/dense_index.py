@@ -247,15 +247,15 @@ def approximation(
     exact = {k: flat.search(queries, k) for k in (10, 100)}
 
     def row(name: str, search: Callable[[Vectors, int], list[Any]], **more: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        measures: dict[str, Any] = {}
         for k, best in exact.items():
             started = time.process_time()
             answers = [search(query[None], k)[0] for query in queries]
-            found[f"ms_{k}"] = 1e3 * (time.process_time() - started) / len(queries)
-            found[f"recall_at_{k}"] = float(
+            measures[f"ms_{k}"] = 1e3 * (time.process_time() - started) / len(queries)
+            measures[f"recall_at_{k}"] = float(
                 np.mean([np.isin(a[0], b[0]).mean() for a, b in zip(best, answers, strict=True)])
             )
-        return facts | {"index": name} | more | found
+        return facts | {"index": name} | more | measures
 
     def size(folder: Path) -> float:
         return sum(file.stat().st_size for file in folder.iterdir()) / vector_count

@@ -121,12 +121,12 @@ class Benchmark:
         """Latency under filters that keep 10 % and 1 % of the passages."""
         folder = self._work / f"{data}-{passages}-{regime}-4"
         for share in (0.1, 0.01):
-            found = run_stage(
+            result = run_stage(
                 sys.executable, "late_engine.py", "search", getattr(self._args, data),
                 "--work", folder, "--share", share, "--queries", 50,
             )  # fmt: skip
-            row = {"regime": found["regime"], "passages": found["passages"], "kept": share}
-            row |= {key: found[key] for key in ("p50_ms", "p95_ms")}
+            row = {"regime": result["regime"], "passages": result["passages"], "kept": share}
+            row |= {key: result[key] for key in ("p50_ms", "p95_ms")}
             self._put("filters", row, ("regime", "passages", "kept"))
 
     def peer(self, name: str, data: str, passages: int, *options: str) -> None:
@@ -134,11 +134,11 @@ class Benchmark:
         folder = self._work / f"{name}-{data}-{passages}"
         rankings = self._work / f"{name}-{data}-{passages}.npz"
         reuse = ["--reuse"] if (folder / "build.json").exists() else []
-        found = self._peer(
+        result = self._peer(
             name, getattr(self._args, data), "--work", folder, "--passages", passages,
             "--queries", self._queries(data), "--out", rankings, *reuse, *options,
         )  # fmt: skip
-        self._row(found | {"regime": " ".join(options) or "defaults"}, rankings, data)
+        self._row(result | {"regime": " ".join(options) or "defaults"}, rankings, data)
 
     def changes(self, passages: int) -> None:
         """Adding to and deleting from one of our whole indexes."""
@@ -152,25 +152,25 @@ class Benchmark:
         self, data: str, folder: Path, build: Json, truth: np.ndarray[Any, Any] | None = None
     ) -> None:
         rankings = folder / "rankings.npz"
-        found = run_stage(
+        result = run_stage(
             sys.executable, "late_engine.py", "search", getattr(self._args, data),
             "--work", folder, "--out", rankings,
             "--queries", self._queries(data) if truth is None else len(truth),
         )  # fmt: skip
-        self._row({"engine": "ours"} | found | build, rankings, data, truth)
+        self._row({"engine": "ours"} | result | build, rankings, data, truth)
 
     def _row(
-        self, found: Json, rankings: Path, data: str, truth: np.ndarray[Any, Any] | None = None
+        self, result: Json, rankings: Path, data: str, truth: np.ndarray[Any, Any] | None = None
     ) -> None:
         ids = np.load(rankings)["ids"]
-        best = self._truth(data, found["passages"]) if truth is None else truth
+        best = self._truth(data, result["passages"]) if truth is None else truth
         pairs = zip(best, ids, strict=False)
         recall = float(np.mean([len(set(a) & set(b)) / len(a) for a, b in pairs]))
         names = (
             "engine", "version", "regime", "passages", "tokens", "dim", "bits", "build_s",
             "p50_ms", "p95_ms", "qps", "bytes_per_token", "peak_rss_mb", "build_peak_rss_mb",
         )  # fmt: skip
-        row = {name: found[name] for name in names if name in found}
+        row = {name: result[name] for name in names if name in result}
         text = "synthetic" if truth is not None else self._texts.get(data, data)
         row |= {"recall_at_10": recall, "text": text}
         print(json.dumps(row), flush=True)

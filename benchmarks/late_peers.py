@@ -87,14 +87,14 @@ class _Plaid:
         return self.chosen | {"batch_processes": self.args.threads or "engine's default"}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        found: list[Ranking] = self.engine.search(
+        rankings: list[Ranking] = self.engine.search(
             queries,
             top_k=TOP_K,
             show_progress=False,
             n_processes=self.args.threads if batch else None,
             **self.chosen,
         )
-        return found
+        return rankings
 
     def add(self, passages: list[Any]) -> None:
         self.engine.update(passages)
@@ -149,14 +149,14 @@ class _Warp:
         return derived | requested | {"threads": self.threads, "batch_threads": self.batch_threads}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        found: list[Ranking] = self.engine.search(
+        rankings: list[Ranking] = self.engine.search(
             queries,
             top_k=TOP_K,
             num_threads=self.batch_threads if batch else self.threads,
             show_progress=False,
             **self.requested,
         )
-        return found
+        return rankings
 
     def add(self, passages: list[Any]) -> None:
         self.engine.add(passages, show_progress=False)

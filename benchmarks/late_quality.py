@@ -77,16 +77,16 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     truth = exact_floats(tokens, offsets, queries)
 
-    def add_row(name: str, found: Top, size: float) -> None:
+    def add_row(name: str, rankings: Top, size: float) -> None:
         run: dict[str, dict[str, float]] = {}
-        for query, (ids, scores) in zip(data.queries, found, strict=True):
+        for query, (ids, scores) in zip(data.queries, rankings, strict=True):
             best: dict[str, float] = {}
             for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
                 best.setdefault(owners[number], score)
             run[query] = best
         recalls = [
             len(set(a[:10].tolist()) & set(b[:10].tolist())) / 10
-            for (a, _), (b, _) in zip(truth, found, strict=True)
+            for (a, _), (b, _) in zip(truth, rankings, strict=True)
         ]
         rows.append(
             {"name": name, "bytes_per_token": size, "recall_at_10": float(np.mean(recalls))}

@@ -84,13 +84,16 @@ def covered_share(found: Counter[object], wanted: Counter[object]) -> float:
     return sum((found & wanted).values()) / max(1, sum(wanted.values()))
 
 
-def compare_words(got: list[str], wanted: list[str]) -> tuple[float, float, float]:
+def compare_words(words_found: list[str], words_expected: list[str]) -> tuple[float, float, float]:
     """Recall and precision of words, and recall of adjacent pairs."""
-    found, truth = Counter[object](got), Counter[object](wanted)
-    pairs, true_pairs = Counter[object](pairwise(got)), Counter[object](pairwise(wanted))
+    found_counts, expected_counts = Counter[object](words_found), Counter[object](words_expected)
+    pairs, true_pairs = (
+        Counter[object](pairwise(words_found)),
+        Counter[object](pairwise(words_expected)),
+    )
     return (
-        covered_share(found, truth),
-        covered_share(truth, found),
+        covered_share(found_counts, expected_counts),
+        covered_share(expected_counts, found_counts),
         covered_share(pairs, true_pairs),
     )
 

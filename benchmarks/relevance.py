@@ -77,7 +77,7 @@ Row = tuple[Matrix, float, Any, float]  # features, label, group, weight of the 
 
 def subject_rows(query: SearchedQuery, names: Sequence[str], ranking: str) -> list[Row]:
     """For an own query its first right hit, or its first hit; for any other its first hit."""
-    features, is_right = query.found[ranking]
+    features, is_right = query.rankings[ranking]
     group = (query.kind, query.small)
     if not len(is_right) or group not in GROUP_WEIGHTS:
         return []
@@ -95,7 +95,7 @@ def correctness_rows(query: SearchedQuery, names: Sequence[str], ranking: str) -
     """The first hits of an own query, and whether they are right."""
     if query.kind != "own":
         return []
-    features, is_right = query.found[ranking]
+    features, is_right = query.rankings[ranking]
     return [
         (
             np.array([features[name][rank] for name in names]),
@@ -142,7 +142,7 @@ def auc(high: Sequence[float], low: Sequence[float]) -> float:
 
 def relevance_of(query: SearchedQuery, model: Model, ranking: str) -> Matrix:
     """The relevance of each hit, as the package computes it."""
-    features, is_right = query.found[ranking]
+    features, is_right = query.rankings[ranking]
     return np.minimum.accumulate(estimated(features, model)) if len(is_right) else np.zeros(0)
 
 
@@ -189,7 +189,7 @@ def reliability(queries: Sequence[SearchedQuery], model: Model, ranking: str, fi
         if query.kind != "removed"
         for value, is_right in zip(
             relevance_of(query, model, ranking)[:first],
-            query.found[ranking][1][:first],
+            query.rankings[ranking][1][:first],
             strict=True,
         )
     ]

@@ -55,12 +55,12 @@ class SearchedQuery:
     Attributes:
         kind: `own`, one of `UNANSWERED`, or `removed`: an own one whose answers are left out.
         small: whether the index has only a few documents.
-        found: by retriever, features f64 [h] by name and bool [h], h <= DEPTH.
+        rankings: by retriever, features f64 [h] by name and bool [h], h <= DEPTH.
     """
 
     kind: str
     small: bool
-    found: Mapping[str, tuple[Mapping[str, Matrix], NDArray[np.bool_]]]
+    rankings: Mapping[str, tuple[Mapping[str, Matrix], NDArray[np.bool_]]]
 
 
 def search_all(

@@ -56,10 +56,10 @@ def of_device(run: Run) -> Limits | None:
     if not run.on_gpu:
         return None
     name = torch.cuda.get_device_name(run.device)
-    found = (
+    matching = (
         limits for known, limits in LIMITS_BY_DEVICE.items() if re.search(rf"\b{known}\b", name)
     )
-    return next(found, None)
+    return next(matching, None)
 
 
 def of_limit(rate: float, limit: float | None) -> dict[str, Any]:

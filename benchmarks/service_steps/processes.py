@@ -98,11 +98,11 @@ from retrieval import Index
 index = Index.open(sys.argv[1])
 index.search("ready", 1)
 def each(items, threads, work):
-    given, lock, seconds = iter(items), threading.Lock(), []
+    remaining, lock, seconds = iter(items), threading.Lock(), []
     def run():
         while True:
             with lock:
-                item = next(given, None)
+                item = next(remaining, None)
             if item is None:
                 return
             began = time.perf_counter()

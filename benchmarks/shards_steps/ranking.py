@@ -161,10 +161,10 @@ def codec_of(sharded: ShardedIndex) -> LateCodec | None:
 
 
 def compare_retrievers(
-    found: Rankings, expected: Rankings, collection: Collection
+    rankings: Rankings, expected: Rankings, collection: Collection
 ) -> dict[str, Any]:
     """How the rankings of two indexes compare, by retriever."""
-    return {name: compare(found[name], expected[name], collection) for name in RETRIEVERS}
+    return {name: compare(rankings[name], expected[name], collection) for name in RETRIEVERS}
 
 
 def search_all(index: Searching, collection: Collection, k: int, **options: Any) -> Rankings:
@@ -186,15 +186,15 @@ def search_all(index: Searching, collection: Collection, k: int, **options: Any)
 
 
 def compare(
-    found: dict[str, list[Hit]], expected: dict[str, list[Hit]], collection: Collection
+    hits_by_query: dict[str, list[Hit]], expected_hits: dict[str, list[Hit]], collection: Collection
 ) -> dict[str, float]:
     """Agreement of two rankings over all queries, and the quality of each."""
     top_hits = [
         [
             [(hit.document_id, hit.passage.ordinal) for hit in hits[id][:K]]
-            for hits in (found, expected)
+            for hits in (hits_by_query, expected_hits)
         ]
-        for id in sorted(expected)
+        for id in sorted(expected_hits)
     ]
     return {
         "same_order": float(np.mean([ours == theirs for ours, theirs in top_hits])),
@@ -203,15 +203,15 @@ def compare(
                 [len(set(ours) & set(theirs)) / max(1, len(theirs)) for ours, theirs in top_hits]
             )
         ),
-        "quality": mean_ndcg(found, collection),
-        "quality_of_one": mean_ndcg(expected, collection),
+        "quality": mean_ndcg(hits_by_query, collection),
+        "quality_of_one": mean_ndcg(expected_hits, collection),
     }
 
 
-def mean_ndcg(found: dict[str, list[Hit]], collection: Collection) -> float:
+def mean_ndcg(hits_by_query: dict[str, list[Hit]], collection: Collection) -> float:
     """nDCG@10 of documents, each scored by its best passage."""
     run: dict[str, dict[str, float]] = {}
-    for id, hits in found.items():
+    for id, hits in hits_by_query.items():
         scores = run.setdefault(id, {})
         for hit in hits:
             scores.setdefault(hit.document_id, hit.score)
