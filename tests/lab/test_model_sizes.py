@@ -170,7 +170,7 @@ def test_a_speed_is_tokens_by_the_time_they_took(
     encoder = load_encoder(write_start(tmp_path / "model"))
     texts = [f"{TOLD[0]} {FILLERS[0]}", FILLERS[1]]
     tokens = sum(len(encoder.token_spans(text)) + 2 for text in texts)  # marks around each
-    assert benchmark._rate(encoder, texts) == pytest.approx(tokens / 2)
+    assert benchmark._tokens_per_second(encoder, texts) == pytest.approx(tokens / 2)
 
 
 def test_a_chart_puts_values_where_its_scales_say(monkeypatch: pytest.MonkeyPatch) -> None:
