@@ -12,19 +12,19 @@ CHARACTERS = 4000
 
 
 def context(index: Index, question: str, *, characters: int = CHARACTERS) -> list[Hit]:
-    """The best passages whose texts together have at most so many characters."""
+    """The best passages that fit into a number of characters, in the order of their documents."""
     chosen: list[Hit] = []
     left = characters
     for hit in index.search(question, k=30):
         if len(hit.text) <= left:
             chosen.append(hit)
             left -= len(hit.text)
-    # Neighbours in a document read best in the document's order.
+    # Passages of one document read best in the document's order.
     return sorted(chosen, key=lambda hit: (hit.document_id, hit.passage.start))
 
 
 def prompt(question: str, hits: list[Hit]) -> str:
-    """The question after its sources, which an answer can cite by number."""
+    """The sources, numbered so that an answer can cite them, and then the question."""
     sources = [
         f"[{number}] {hit.document_id}, lines {hit.start_line} to {hit.end_line}\n{hit.text}"
         for number, hit in enumerate(hits, start=1)
@@ -34,7 +34,7 @@ def prompt(question: str, hits: list[Hit]) -> str:
 
 
 def main(question: str) -> None:
-    """Print the prompt for a question to the index in the current folder."""
+    """Print a prompt for the question, with sources from the index in the current folder."""
     with Index.open(".retrieval") as index:
         print(prompt(question, context(index, question)))
 

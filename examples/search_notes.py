@@ -28,7 +28,7 @@ NOTES = [
 
 
 def main(folder: str) -> None:
-    """Build the index in `folder` and print what it finds."""
+    """Build an index in `folder` and print what three searches find."""
     with Index.create(folder) as index:
         index.add(NOTES)
         for query, where in [
