@@ -14,8 +14,10 @@ import pytest
 
 from retrieval.errors import InputError, ShardUnavailable, StorageError
 from retrieval.index import Index
+from retrieval.index.searching import Searching
 from retrieval.sharded import ShardedIndex
 from retrieval.sharded.open_shard import OpenShard
+from retrieval.sharded.partition import shard_of
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving import router
 from retrieval.sharded.serving.replica import Ask, Keep
@@ -332,6 +334,39 @@ def test_a_query_sees_one_generation(tmp_path: Path) -> None:
                     for generation, _ in replica._held
                 )
             )
+
+
+def test_a_partial_answer_is_of_one_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though another shard is filled, or all are emptied, while a search is under way."""
+    url = f"file://{tmp_path}/storage"
+    of_shards = {shard_of(id, 2): id for id in map(str, range(20))}
+    usual = Searching._answers
+
+    def answers(self: ServedCollection, *arguments: Any) -> Any:
+        for change in changes:
+            changes.remove(change)
+            change()
+            assert self.refresh()
+        return usual(self, *arguments)
+
+    monkeypatch.setattr(Searching, "_answers", answers)
+    with ShardedIndex.create(
+        url, shards=2, encoder=FakeEncoder(), passage_tokens=32, cache=tmp_path / "cache"
+    ) as sharded:
+        sharded.add([Document(of_shards[0], "seldom said")])
+        with Served(tmp_path, partial=True, groups=2) as served:
+            for change, seen in (
+                (lambda: sharded.add([Document(of_shards[1], "seldom spoken")]), 1),
+                (lambda: sharded.delete([of_shards[0]]), 2),
+                (lambda: sharded.delete([of_shards[1]]), 1),
+            ):
+                changes = [change]
+                found = served.collection.search("seldom", retriever="lexical")
+                assert (len(found), found.coverage) == (seen, None)
+            assert not served.collection.search("seldom", retriever="lexical")
+            until(lambda: not any(one._held for one in served.hosts.running.values()))
 
 
 def test_a_replica_holds_what_any_router_asks_for(built: tuple[Path, Index]) -> None:

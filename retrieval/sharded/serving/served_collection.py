@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,29 +148,30 @@ class ServedCollection(Collection):
         """
         if not self._partial:
             return super()._answers(*arguments)
-        manifest = self._manifest()
-        left = {
-            number
-            for number, several in self._keeper.sets.items()
-            if several.holds(manifest.generation, number)
-        }
-        while True:
-            if manifest.filled and not left:
-                raise ShardUnavailable(
-                    f"all shards of {self.url} are unavailable; ask again in some seconds"
-                )
-            token = _asked.set((self, frozenset(left)))
-            try:
-                found = super()._answers(*arguments)
-            except ShardUnavailable as error:
-                if error.shard not in left:
-                    raise
-                left.discard(error.shard)
-                continue
-            finally:
-                _asked.reset(token)
-            coverage = _coverage(manifest, left)
-            return [Hits(hits, coverage) for hits in found]
+        # The generation may be replaced meanwhile, by one in which other shards are filled.
+        with self._using() as manifest:
+            left = {
+                number
+                for number, several in self._keeper.sets.items()
+                if several.holds(manifest.generation, number)
+            }
+            while True:
+                if manifest.filled and not left:
+                    raise ShardUnavailable(
+                        f"all shards of {self.url} are unavailable; ask again in some seconds"
+                    )
+                token = _asked.set(_Asked(self, manifest, frozenset(left)))
+                try:
+                    found = super()._answers(*arguments)
+                except ShardUnavailable as error:
+                    if error.shard not in left:
+                        raise
+                    left.discard(error.shard)
+                    continue
+                finally:
+                    _asked.reset(token)
+                coverage = _coverage(manifest, left)
+                return [Hits(hits, coverage) for hits in found]
 
     def _manifest(self) -> Manifest:
         with self._state:
@@ -179,13 +181,24 @@ class ServedCollection(Collection):
 
     @contextmanager
     def _shards(self) -> Iterator[tuple[Manifest, Shards]]:
+        asked = _asked.get()
+        if asked is not None and asked.of is self:
+            numbers = [number for number in asked.manifest.filled if number in asked.shards]
+            yield asked.manifest, self._routed(asked.manifest, numbers)
+            return
+        with self._using() as manifest:
+            yield manifest, self._routed(manifest, tuple(manifest.filled))
+
+    @contextmanager
+    def _using(self) -> Iterator[Manifest]:
+        """The present generation, kept on replicas until the block is left."""
         with self._state:
             current = self._current
             if current is None:
                 raise StorageError(f"the collection at {self.url} was closed; open it again")
             current.users += 1
         try:
-            yield current.manifest, self._routed(current.manifest)
+            yield current.manifest
         finally:
             with self._state:
                 current.users -= 1
@@ -193,11 +206,7 @@ class ServedCollection(Collection):
             if over:
                 self._keeper.drop(current.manifest.generation)
 
-    def _routed(self, manifest: Manifest) -> RoutedShards:
-        numbers: Sequence[int] = tuple(manifest.filled)
-        chosen = _asked.get()
-        if chosen is not None and chosen[0] is self:
-            numbers = [number for number in numbers if number in chosen[1]]
+    def _routed(self, manifest: Manifest, numbers: Sequence[int]) -> RoutedShards:
         return RoutedShards(
             self.url,
             manifest.generation,
@@ -209,10 +218,17 @@ class ServedCollection(Collection):
         )
 
 
-_asked: ContextVar[tuple[ServedCollection, frozenset[int]] | None] = ContextVar(
-    "asked", default=None
-)
-"""The shards that a search uses, if it may go on without some."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The generation and the shards of it that a search of a collection uses."""
+
+    of: ServedCollection
+    manifest: Manifest
+    shards: frozenset[int]
+
+
+_asked: ContextVar[_Asked | None] = ContextVar("asked", default=None)
+"""What a search uses, if it may go on without some shards."""
 
 
 def _coverage(manifest: Manifest, left: set[int]) -> Coverage | None:
