@@ -91,7 +91,8 @@ class KeptCollection:
             try:
                 opened.refresh()
                 told = ""
-            except (RetrievalError, OSError) as error:
-                if str(error) != told:  # logged once, however long the storage is unavailable
-                    told = str(error)
+            except Exception as error:  # whatever it is, the next time may go well
+                line = " ".join(str(error).split()) or type(error).__name__
+                if line != told:  # logged once, however long the storage is unavailable
+                    told = line
                     _LOG.warning("no newer generation of %s can be read: %s", self.place, told)
