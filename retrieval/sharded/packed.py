@@ -1,6 +1,6 @@
 """Proposals of shards in transit: packed arrays instead of an object for each candidate.
 
-A row is a candidate: its passage's id within the shard u32, its role's contribution f64, each
+A row is a candidate: its passage's id within the shard i64, its role's contribution f64, each
     retriever's score f32, and a bit for each retriever that found it. Before the rows, for each
     query, come the number of rows, the number of passages that could have been found, and
     `Proposal.rest`.
@@ -160,4 +160,4 @@ def _head(retrievers: int) -> np.dtype[np.void]:
 
 def _row(retrievers: int) -> np.dtype[np.void]:
     scores = ("scores", "<f4", (retrievers,))
-    return np.dtype([("id", "<u4"), ("standing", "<f8"), scores, ("found", "u1")])
+    return np.dtype([("id", "<i8"), ("standing", "<f8"), scores, ("found", "u1")])

@@ -11,7 +11,9 @@ import pytest
 
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.index.reading.runs import Proposal
 from retrieval.sharded import ShardedIndex
+from retrieval.sharded.packed import LOCAL, SHARD_BITS, fair_share, pack, unpack
 from retrieval.types import RETRIEVERS, Document
 
 from .made import beside_one_index
@@ -128,26 +130,32 @@ def test_many_queries_with_filters_of_their_own(
         assert [shown(hits) for hits in found] == [shown(hits) for hits in expected]
 
 
+def proposal(scores: Any, rest: float, first_id: int = 0) -> Proposal:
+    """What one retriever found in a shard, with ids from a first one on."""
+    values = np.asarray(scores, np.float32)[None]
+    count = values.shape[1]
+    return Proposal(
+        np.arange(first_id, first_id + count, dtype=np.int64),
+        values,
+        np.ones((1, count), np.bool_),
+        np.zeros(count),
+        500,
+        np.array([rest], np.float32),
+    )
+
+
+@pytest.mark.parametrize("first", [(1 << 32) - 1, LOCAL - 1])
+def test_passages_keep_their_ids_however_many_there_have_been(first: int) -> None:
+    """Ids are given out once, so that a shard that is often changed runs through many."""
+    (told,) = unpack({3: pack([proposal([0.5, 0.25], -np.inf, first)])}, 1, 1)
+    assert told.all.ids.tolist() == [(3 << SHARD_BITS) + first, (3 << SHARD_BITS) + first + 1]
+
+
 def test_shards_are_asked_again_where_they_may_hold_more() -> None:
     """All that is near stands in one shard of sixteen, which tells its fair share at first."""
-    from retrieval.index.reading.runs import Proposal
-    from retrieval.sharded.packed import SHARD_BITS, fair_share, pack, unpack
-
     depth, first = 100, fair_share(100, 16)
     assert first < depth
     drawn = np.random.default_rng(3)
-
-    def proposal(scores: Any, rest: float) -> Proposal:
-        values = np.asarray(scores, np.float32)[None]
-        count = values.shape[1]
-        return Proposal(
-            np.arange(count, dtype=np.int64),
-            values,
-            np.ones((1, count), np.bool_),
-            np.zeros(count),
-            500,
-            np.array([rest], np.float32),
-        )
 
     answers = {n: pack([proposal(drawn.uniform(0, 1, first), 0.0)]) for n in range(16)}
     near = 2 + drawn.uniform(0, 1, first)

@@ -76,7 +76,7 @@ _ANSWERED: tuple[type[Any], ...] = (
     ShardRecord,
     TokenMatch,
 )
-ANSWERS = 2
+ANSWERS = 3
 """To be raised when an answer of `OpenShard` that is not a record changes."""
 
 RECORDS = {one.__name__: one for one in (*_FILTERS, *_ASKED, *_ANSWERED)}
