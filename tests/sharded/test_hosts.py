@@ -29,6 +29,7 @@ class Silent:
         self._there: Connection = args[0]
         self.started = threading.Event()
         self.killed = False
+        self._ending = threading.Lock()
         self.made.append(self)
 
     def start(self) -> None:
@@ -36,8 +37,9 @@ class Silent:
         self.started.set()
 
     def kill(self) -> None:
-        self.killed = True
-        self._there.close()
+        with self._ending:  # by the thread that starts it and by the one that ends the router
+            self.killed = True
+            self._there.close()
 
     def join(self) -> None:
         assert self.killed
