@@ -102,15 +102,16 @@ def _single(node: Condition) -> Sql:
             return _any_element(node)
 
 
-def compile_values(key: Key) -> tuple[Sql, Sql]:
-    """A table of a key's values (a list's one by one) and a condition on its rows.
+def compile_values(key: Key) -> tuple[str, Sql, Sql]:
+    """A value, a table of a key's values (a list's one by one) and a condition on its rows.
 
-    The table has `type` and `atom`, as SQLite's `json_each` gives them.
+    The table `e` has the column `type`, as SQLite's `json_each` gives it.
     """
-    if key.column is not None:
-        return Sql(f"json_each(json_array({_COLUMNS[key.column]}))"), Sql("1")
+    if key.column is not None:  # not as JSON, which ends a text at a NUL
+        return _COLUMNS[key.column], Sql("(SELECT 'text' AS type)"), Sql("1")
     place = _place(key)
     return (
+        "e.atom",
         _fill("json_each({place})", place=place),
         _fill("(json_type({place}) <> 'object')", place=place),
     )

@@ -199,12 +199,14 @@ class ValuesOf:
     """A parsed key, compiled to SQL.
 
     Attributes:
-        table: table of its values, see `Store.values`.
+        value: a value, see `Store.values`.
+        table: table of its values.
         condition: condition on a row of the table.
         parameters: for the question marks of both, in this order.
         of_passages: whether it is a key of passages, not of documents.
     """
 
+    value: str
     table: str
     condition: str
     parameters: tuple[str | int, ...]
@@ -220,8 +222,9 @@ def parse_key(text: str) -> ValuesOf:
     if not isinstance(text, str):
         raise FilterError(f"the key {text!r} is not a text; give one such as 'author.name'")
     key = _parse_key(text)
-    table, test = compile_values(key)
-    return ValuesOf(table.text, test.text, table.params + test.params, key.of != "document")
+    value, table, test = compile_values(key)
+    params = table.params + test.params
+    return ValuesOf(value, table.text, test.text, params, key.of != "document")
 
 
 def _parse_key(text: str) -> Key:

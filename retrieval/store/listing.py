@@ -131,12 +131,15 @@ class Listing(Statements):
             )
             return [number for (number,) in rows]
 
-    def values(self, table: str, condition: Condition, *, exact: bool = False) -> list[ValueCount]:
+    def values(
+        self, value: str, table: str, condition: Condition, *, exact: bool = False
+    ) -> list[ValueCount]:
         """The values of a key and how many documents have each, the most frequent first.
 
         Args:
-            table: SQL of a table with `type` and `atom`, as from `json_each`, for a row of
-                `documents AS d` and, if `of_passages`, of `passages AS p`.
+            value: SQL of a value, for a row of the table, aliased `e`, and of what follows.
+            table: SQL of a table with `type`, as from `json_each`, for a row of `documents AS d`
+                and, if `of_passages`, of `passages AS p`.
             condition: selects rows; its parameters begin with those of the table.
             exact: distinguish 1 from 1.0.
         """
@@ -147,7 +150,7 @@ class Listing(Statements):
         with self._reading(condition.size) as database:
             rows = database.execute(
                 "SELECT type, atom, count(*) FROM ("
-                f"SELECT DISTINCT d.number, {type} AS type, e.atom"
+                f"SELECT DISTINCT d.number, {type} AS type, {value} AS atom"
                 f" FROM documents AS d{joined} CROSS JOIN {table} AS e"
                 f" WHERE e.type NOT IN ('null', 'array', 'object') AND {condition.sql})"
                 " GROUP BY type, atom ORDER BY 3 DESC, type, atom",

@@ -134,6 +134,15 @@ def test_values_are_counted_by_document(filled: Index) -> None:
         filled.values(3)  # type: ignore[arg-type]
 
 
+def test_values_of_the_documents_own_fields_are_whole(index: Index) -> None:
+    """Also after a NUL, where SQLite's JSON ends a text."""
+    index.add([Document("a\0b", "x\0y", "T\0i"), Document("a\0c", "x\0y", "T", {"k": "K"})])
+    assert index.values("id") == [("a\0b", 1), ("a\0c", 1)]
+    assert index.values("id", 'k == "K"') == [("a\0c", 1)]
+    assert index.values("title", exact=True) == [("T", 1), ("T\0i", 1)]
+    assert index.values("text") == [("x\0y", 2)]
+
+
 def test_one_and_one_point_nought_are_told_apart_if_asked(index: Index) -> None:
     given = (1, 1.0, True, "1", [1, 1], [1.0, 1])
     index.add(Document(f"d{n}", "text", metadata={"k": one}) for n, one in enumerate(given))

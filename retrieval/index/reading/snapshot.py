@@ -90,6 +90,7 @@ class Snapshot:
         """
         values, condition = parse_key(key), condition_of(where)
         return self.store.values(
+            values.value,
             values.table,
             Condition(
                 f"{values.condition} AND {condition.sql}",
