@@ -220,8 +220,8 @@ class Documents:
 
         def work() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
-                ids = [values["id"]] if values["id"] is not None else index.ids(values["where"])
-                return {"deleted": delete(index, ids)}
+                ids = None if values["id"] is None else [values["id"]]
+                return {"deleted": delete(index, ids, where=values["where"])}
 
         return Json(await self._limits.in_thread(request, work, writes=True))
 

@@ -94,7 +94,8 @@ def delete(
     choice = choose(index, names, where=where)
     if where is None:
         _forget_roots(index, names)
-    return index.delete(one.id for one in choice.documents), choice.unknown
+    ids = [one.id for one in choice.documents] if names else None
+    return index.delete(ids, where=where), choice.unknown
 
 
 def delete_of_collection(
@@ -116,8 +117,9 @@ def delete_of_collection(
     """
     where = _checked(names, where)
     choice = choose_of_collection(collection, names, where=where)
-    ids = [one.id for one in choice.documents]
-    return collection.delete(ids, workers=workers, ray=ray).deleted, choice.unknown
+    ids = [one.id for one in choice.documents] if names else None
+    report = collection.delete(ids, where=where, workers=workers, ray=ray)
+    return report.deleted, choice.unknown
 
 
 def _checked(names: Sequence[str], where: str | None) -> str | None:

@@ -74,11 +74,15 @@ def add_each(opened: Opened, documents: Sequence[Document]) -> tuple[int, list[t
     return add(opened, [one for at, one in enumerate(documents) if at not in left]), refused
 
 
-def delete(opened: Opened, ids: Iterable[str]) -> int:
-    """Delete the documents with these ids; returns how many were deleted."""
+def delete(opened: Opened, ids: Iterable[str] | None, *, where: str | None = None) -> int:
+    """Delete the documents with these ids, or those that match `where`, see `Index.delete`.
+
+    Returns:
+        How many were deleted.
+    """
     if isinstance(opened, Index):
-        return opened.delete(ids)
-    return _written(opened).delete(ids).deleted
+        return opened.delete(ids, where=where)
+    return _written(opened).delete(ids, where=where).deleted
 
 
 def _refused(documents: Sequence[Document]) -> Iterator[tuple[int, str]]:

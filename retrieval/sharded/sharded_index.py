@@ -19,6 +19,7 @@ from retrieval.sharded.clearing import GRACE_SECONDS, ClearReport, clear
 from retrieval.sharded.collection import Collection
 from retrieval.sharded.executors import executor_for
 from retrieval.sharded.generations import found_newest
+from retrieval.sharded.listed_shards import ListedShards
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.making import make_collection
 from retrieval.sharded.manifest import Manifest
@@ -226,8 +227,7 @@ class ShardedIndex(Collection):
 
         Args:
             ids: ids of documents; unknown ids are ignored.
-            where: see `search`, in the present generation; together with `ids`, those of them that
-                match.
+            where: see `search`; together with `ids`, those of them that match.
             params: values for the parameters of `where`.
             workers: see `add`, like `ray`.
 
@@ -238,11 +238,14 @@ class ShardedIndex(Collection):
         wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
         if wanted is None and chosen is None:
             raise InputError("nothing was named; give ids or a filter")
-        if chosen is not None:
-            fulfil = self.ids(chosen)
-            wanted = fulfil if wanted is None else sorted(set(fulfil).intersection(wanted))
+        self.refresh()
+        with self._using() as generation:  # what it is matched in is what it is deleted from
+            if chosen is not None:
+                fulfil = ListedShards(generation.asked).ids(chosen, "", -1)
+                wanted = fulfil if wanted is None else sorted(set(fulfil).intersection(wanted))
+            base = generation.manifest
         changes = Changes(delete=tuple(dict.fromkeys(wanted or ())))
-        return self.change(changes, workers=workers, ray=ray)
+        return self._changed(base, changes, workers=workers, ray=ray)
 
     def compact(
         self, *, workers: int = 1, ray: str | None = None, grace: float = GRACE_SECONDS
@@ -280,6 +283,18 @@ class ShardedIndex(Collection):
         self.refresh()
         with self._using() as generation:
             base = generation.manifest
+        return self._changed(base, changes, workers=workers, ray=ray, progress=progress)
+
+    def _changed(
+        self,
+        base: Manifest,
+        changes: Changes,
+        *,
+        workers: int,
+        ray: str | None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> BuildReport:
+        """See `change`: the changes are applied to this generation."""
         with executor_for(workers, ray) as executor:
             manifest, report = build(
                 self._place,

@@ -169,6 +169,23 @@ def test_documents_are_added_replaced_found_and_deleted(client: Client) -> None:
     assert client.get(f"{AT}/status").json["documents"] == 2
 
 
+def test_what_no_longer_matches_is_not_deleted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents are chosen while no other process can change them."""
+    usual = Index.delete
+
+    def delete(self: Index, *given: Any, **options: Any) -> int:
+        with Index.open(client.folder / "notes") as other:
+            other.add([Document("src/lock.py", "def take(lock): ...", metadata={"kind": "page"})])
+        return usual(self, *given, **options)
+
+    monkeypatch.setattr(Index, "delete", delete)
+    code, page = (quote(f'kind == "{kind}"') for kind in ("code", "page"))
+    assert client.ask("DELETE", f"{AT}/documents?where={code}").json == {"deleted": 0}
+    assert client.ask("DELETE", f"{AT}/documents?where={page}").json == {"deleted": 2}
+
+
 def test_what_another_process_wrote_is_found(client: Client) -> None:
     client.get("/v1/search?q=zebras")
     with Index.open(client.folder / "notes") as other:

@@ -130,6 +130,18 @@ def test_a_handle_writes_upon_what_others_wrote(storage: Storage, tmp_path: Path
         assert (len(one), len(two)) == (3, 4)
 
 
+def test_a_filter_chooses_among_what_others_wrote(storage: Storage, tmp_path: Path) -> None:
+    """Of what a handle deletes by a filter, each document matches it, and none that does is left."""
+    with create(storage, tmp_path) as one, reopen(storage, tmp_path) as two:
+        one.add(Document(id, "w1", metadata={"old": id < "c"}) for id in "abcd")
+        two.add(Document(id, "w1", metadata={"old": id > "b"}) for id in "bc")
+        assert one.delete(where="old").deleted == 2
+        assert one.ids() == ["b", "d"]
+        two.add([Document("d", "w1", metadata={"old": True})])
+        assert one.delete(["b", "d"], where="old").deleted == 1
+        assert one.ids() == ["b"]
+
+
 def test_nothing_is_sent_of_a_shard_that_holds_nothing(storage: Storage, tmp_path: Path) -> None:
     with create(storage, tmp_path) as made:
         for report in (made.delete(["nowhere"]), made.change(Changes(compact=True))):
