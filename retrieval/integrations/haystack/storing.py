@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from haystack import default_from_dict, default_to_dict
 from haystack.dataclasses import Document
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 from retrieval import types
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.index.ready import of_each
 from retrieval.indexes import Filter, Where
 from retrieval.integrations.haystack.documents import (
     as_passage,
@@ -29,6 +31,9 @@ from retrieval.integrations.haystack.filters import as_filter, metadata_key
 from retrieval.integrations.precomputed import is_precomputed, new_encoder
 from retrieval.integrations.returning import Returns, search_options
 from retrieval.types import Encoder, Hit, Retriever
+
+if TYPE_CHECKING:
+    from retrieval.index.writing.writer import Writer
 
 Filters: TypeAlias = dict[str, Any]
 """Haystack's filters."""
@@ -157,20 +162,12 @@ class Storing:
                 keep.
         """
         given = _checked(documents)
-        if policy != DuplicatePolicy.OVERWRITE:
-            ids = [document.id for document in given]
-            there = {one.id for one in self.index.get_many(ids) if one is not None}
-            fresh: dict[str, Document] = {}
-            for document in given:
-                if document.id not in there and document.id not in fresh:
-                    fresh[document.id] = document
-                elif policy != DuplicatePolicy.SKIP:
-                    raise DuplicateDocumentError(
-                        f"a document with the id {document.id!r} already exists; write with "
-                        "policy OVERWRITE or SKIP"
-                    )
-            given = list(fresh.values())
-        self._write(given)
+        if not given:
+            return 0
+        with self._writing() as writer:
+            if policy != DuplicatePolicy.OVERWRITE:
+                given = self._new_of(given, skip=policy == DuplicatePolicy.SKIP)
+            self._write(writer, given)
         return len(given)
 
     def delete_documents(self, document_ids: list[str]) -> None:
@@ -199,9 +196,10 @@ class Storing:
             How many documents match.
         """
         where = as_filter(filters)
-        vectors = self._embeddings(where)
-        found = [updated(one, meta) for one in self.index.documents(where)]
-        self._add(found, [vectors.get(one.id) for one in found])
+        with self._writing() as writer:
+            vectors = self._embeddings(where)
+            found = [updated(one, meta) for one in self.index.documents(where)]
+            self._put(writer, found, [vectors.get(one.id) for one in found])
         return len(found)
 
     def count_documents_by_filter(self, filters: Filters) -> int:
@@ -339,7 +337,29 @@ class Storing:
         """Whether vectors come with the documents rather than from an encoder."""
         return is_precomputed(self.index.encoder)
 
-    def _write(self, documents: list[Document]) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        """Writes what depends on the documents that there are: no other process changes them."""
+        with self.index.writing() as writer:
+            self.index.refresh()
+            yield writer
+
+    def _new_of(self, documents: list[Document], *, skip: bool) -> list[Document]:
+        """The documents whose ids are new; an id that is not is an error, or skipped."""
+        ids = [document.id for document in documents]
+        there = {one.id for one in self.index.get_many(ids) if one is not None}
+        fresh: dict[str, Document] = {}
+        for document in documents:
+            if document.id not in there and document.id not in fresh:
+                fresh[document.id] = document
+            elif not skip:
+                raise DuplicateDocumentError(
+                    f"a document with the id {document.id!r} already exists; write with "
+                    "policy OVERWRITE or SKIP"
+                )
+        return list(fresh.values())
+
+    def _write(self, writer: Writer, documents: list[Document]) -> None:
         given = [to_store(document) for document in documents]
         for document in documents:
             if document.embedding is not None and not self._keeps_embeddings():
@@ -348,12 +368,17 @@ class Storing:
                     "the vectors; leave it out, or make a store with embedding_dim="
                     f"{len(document.embedding)}"
                 )
-        self._add(given, [document.embedding for document in documents])
+        self._put(writer, given, [document.embedding for document in documents])
 
-    def _add(self, given: list[types.Document], vectors: list[list[float] | None]) -> None:
+    def _put(
+        self, writer: Writer, given: list[types.Document], vectors: list[list[float] | None]
+    ) -> None:
         """Write documents, with their embeddings if the store keeps them."""
-        if given:
-            self.index.add(given, embeddings=vectors if self._keeps_embeddings() else None)
+        made = vectors if self._keeps_embeddings() else None
+        for document, own in zip(
+            given, of_each(given, None, made, writer.store.settings), strict=True
+        ):
+            writer.put(document, ready=own)
 
     def _embeddings(self, where: Where | None) -> dict[str, list[float]]:
         """The stored embeddings, by document id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,35 @@ def test_a_store_over_an_index_of_ours(tmp_path: Path) -> None:
         index.add([retrieval.Document("x", "text")], embeddings=[[1, 0]])
         (out,) = IndexDocumentStore(index).filter_documents()
         assert (out.id, out.content, out.embedding) == ("x", "text", [1, 0])
+
+
+def test_another_writer_in_between_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written by what there is, is written while no other process can change that."""
+    store = IndexDocumentStore(tmp_path / "index", embedding_dim=2)
+    store.write_documents([Document(id=id, content="old", embedding=[1.0, 0.0]) for id in "ab"])
+    usual = Index.writing
+
+    def writing(self: Index, **options: Any) -> Any:
+        monkeypatch.setattr(Index, "writing", usual)
+        with Index.open(store.path) as other:
+            other.delete(["b"])
+            other.add(
+                [retrieval.Document(id, "new") for id in "ac"], embeddings=[[0.0, 1.0], [1.0, 0.0]]
+            )
+        return usual(self, **options)
+
+    monkeypatch.setattr(Index, "writing", writing)
+    assert store.update_by_filter({}, {"seen": True}) == 2
+    found = store.filter_documents()
+    assert [(one.id, one.content, one.meta) for one in found] == [
+        ("a", "new", {"seen": True}),
+        ("c", "new", {"seen": True}),
+    ]
+    assert found[0].embedding == pytest.approx([0.0, 1.0])
+    store.delete_all_documents()
+    monkeypatch.setattr(Index, "writing", writing)
+    with pytest.raises(DuplicateDocumentError):
+        store.write_documents([Document(id="a", content="mine", embedding=[1.0, 0.0])])
+    assert [one.content for one in store.filter_documents()] == ["new", "new"]
