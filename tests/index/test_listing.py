@@ -340,3 +340,22 @@ def test_values_of_python_are_metadata(index: Index) -> None:
     for value in (object(), {1}, np.float32("nan"), Decimal("inf"), Decimal("nan"), b"x", 1j):
         with pytest.raises(InputError, match="cannot be stored as JSON"):
             index.add([Document("b", "text", metadata={"value": value})])
+
+
+def test_metadata_that_could_not_be_read_back_are_refused(index: Index) -> None:
+    """Readers of JSON give up at some depth, which depends on who calls them."""
+
+    def nested(levels: int) -> dict[str, Any]:
+        value: Any = [1]
+        for _ in range(levels - 2):
+            value = {"a": value}
+        return {"k": value}
+
+    wide = {"k": [{"a": [n]} for n in range(200)]}
+    assert index.add([Document("deep", "text", metadata=nested(100)), Document("w", "", "", wide)])
+    assert index.get("deep").metadata == nested(100)  # type: ignore[union-attr]
+    for levels in (101, 200, 985, 5000):
+        with pytest.raises(InputError, match="cannot be stored as JSON") as told:
+            index.add([Document("deeper", "text", metadata=nested(levels))])
+        assert "\n" not in str(told.value)
+    assert index.ids() == ["deep", "w"]

@@ -26,6 +26,7 @@ from retrieval.types import Document, Embeddings, Encoder, Passage
 
 _SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and line breaks in the context
 _LEAST_TOKENS = 16  # minimum for a passage, however long its context
+_MOST_LEVELS = 100  # of metadata; what is nested deeper, not every reader of JSON can read
 
 
 def checked(document: Document) -> Document:
@@ -50,13 +51,16 @@ def checked(document: Document) -> Document:
         if any(not isinstance(key, str) for key in metadata):
             raise TypeError("a key is not a text")
         text = json.dumps(metadata, default=_plain, ensure_ascii=False, allow_nan=False)
+        metadata = json.loads(text)
+        if text.count("{") + text.count("[") > _MOST_LEVELS and _is_deep(metadata):
+            raise ValueError(f"it is nested more than {_MOST_LEVELS} levels deep")
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"the metadata of document {document.id!r} cannot be stored as JSON ({error}); "
             "give texts, finite numbers, booleans, dates, times, lists and objects"
         ) from error
     _encodable(document.id, "metadata", text)
-    return Document(document.id, document.text, document.title, json.loads(text))
+    return Document(document.id, document.text, document.title, metadata)
 
 
 def cut(
@@ -223,6 +227,15 @@ class Draft:
     def fields_of(self, row: PassageRow) -> Mapping[str, str]:
         """The lexical fields of a passage."""
         return lexical_fields(self.document.title, self.path, row.context, self.text_of(row))
+
+
+def _is_deep(metadata: dict[str, Any]) -> bool:
+    """Whether the metadata have more than `_MOST_LEVELS` levels."""
+    level: list[Any] = [metadata]
+    for _ in range(_MOST_LEVELS):
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def _plain(value: Any) -> Any:
