@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from retrieval.encoders import Precomputed
 from retrieval.errors import InputError, MissingDependency, StorageError
 from retrieval.index import Index
 from retrieval.service.exporting import export, rows
@@ -259,3 +260,25 @@ def test_vectors_are_finite_and_about_of_unit_length(index: Index) -> None:
         assert row.tokens is not None
         assert math.isclose(float(np.linalg.norm(row.dense)), 1, abs_tol=1e-2)
         assert np.isfinite(row.tokens).all()
+
+
+def test_the_first_passage_may_lack_a_vector(tmp_path: Path) -> None:
+    """All the others have one, and so has the schema."""
+    index = Index.create(tmp_path / "index", encoder=Precomputed(2))
+    index.add([Document("a", "words alone"), Document("b", "x")], embeddings=[None, [0.0, 1.0]])
+    export(index, "parquet", str(tmp_path / "made.parquet"))
+    assert pq.read_table(tmp_path / "made.parquet")["dense"].to_pylist() == [None, [0.0, 1.0]]
+    export(index, "vespa", str(tmp_path / "vespa"))
+    assert "field dense type tensor" in (tmp_path / "vespa/schemas/passages.sd").read_text()
+
+
+def test_rows_are_of_one_generation(index: Index) -> None:
+    for change in (
+        lambda: index.delete(["docs/9.md"]),
+        lambda: index.add([Document("docs/8.md", "short")]),
+    ):
+        made = rows(index)
+        next(made)
+        change()
+        with pytest.raises(StorageError, match="was changed meanwhile; export it again"):
+            list(made)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.errors import StorageError
 from retrieval.indexes import Where
 from retrieval.service.opened import Opened
 
@@ -64,13 +65,15 @@ def rows(index: Opened, where: Where | None = None) -> Iterator[Row]:
 
     Raises:
         FilterError: `where` cannot be parsed.
-        StorageError: a document was deleted meanwhile; try again.
+        StorageError: the index moved to another generation meanwhile; try again.
     """
     document = None
+    generation = index.generation
     for passage, embeddings in index.vectors(where):
         if document is None or document.id != passage.document_id:
             document = index.get(passage.document_id)
-            assert document is not None, passage.document_id  # both are of one generation
+            if document is None or index.generation != generation:
+                raise StorageError("the index was changed meanwhile; export it again")
         dense = embeddings.dense
         yield Row(
             passage.document_id,

@@ -113,8 +113,8 @@ def export(
         raise InputError("no passage matches the filter" if where else "the index is empty")
     shape = Shape(
         name,
-        None if first.dense is None else len(first.dense),
-        None if first.tokens is None else first.tokens.shape[1],
+        status.dense_dim,  # not the first passage's, which may have no vector
+        status.token_dim,
         {"name": status.encoder, "fingerprint": status.fingerprint},
     )
     counted = _Counted(first, made, status.passages if where is None else None, progress)
