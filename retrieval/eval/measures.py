@@ -72,7 +72,7 @@ def per_query(
     values = {query: dict.fromkeys(measures, 0.0) for query in qrels}
     for found in ir_measures.iter_calc(list(parsed.values()), graded, ranked):
         for name, measure in parsed.items():
-            if measure == found.measure:
+            if measure == found.measure and (run.get(found.query_id) or not _counts(measure)):
                 values[found.query_id][name] = float(found.value)
     return values
 
@@ -181,6 +181,11 @@ def _check_ids(kind: str, ids: Iterable[str]) -> None:
                 raise InputError(f"{kind} id {id!r} has {what}; give it another id")
 
 
+def _counts(measure: Any) -> bool:
+    """Whether a measure counts the answer, in which `_NOBODY` would be one document."""
+    return str(measure.NAME) == "NumRet"
+
+
 def _ranked(scores: Mapping[str, float], query: str) -> dict[str, float]:
     """The documents with scores that fall from rank to rank, in trec_eval's order.
 
@@ -191,7 +196,9 @@ def _ranked(scores: Mapping[str, float], query: str) -> dict[str, float]:
         raise InputError(
             f"{unusable} of {len(scores)} scores of query {query!r} are NaN; expected numbers"
         )
-    single = zip(scores, np.array(list(scores.values()), np.float32).tolist(), strict=True)
+    with np.errstate(over="ignore"):  # what is beyond single precision is infinite there
+        rounded = np.array(list(scores.values()), np.float64).astype(np.float32).tolist()
+    single = zip(scores, rounded, strict=True)
     ordered = sorted(single, key=lambda pair: (pair[1], pair[0]), reverse=True)
     ranked = {document: -float(rank) for rank, (document, _) in enumerate(ordered)}
     return ranked or {_NOBODY: 0.0}

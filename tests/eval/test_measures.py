@@ -133,6 +133,22 @@ def test_ids_that_cannot_be_measured_are_named(qrels: Any, run: Any, said: str) 
         per_query(qrels, run)
 
 
+def test_an_empty_answer_has_no_documents() -> None:
+    qrels = {"q": {"a": 1}, "r": {"a": 1}, "s": {"a": 1}}
+    found = per_query(qrels, {"q": {}, "r": {"b": 1.0}}, ["NumRet", "NumRel", "SetP", "nDCG@10"])
+    assert [found[id]["NumRet"] for id in "qrs"] == [0.0, 1.0, 0.0]
+    assert [found[id]["NumRel"] for id in "qrs"] == [1.0, 1.0, 1.0]
+    assert not any(found[id][name] for id in "qrs" for name in ("SetP", "nDCG@10"))
+
+
+def test_scores_beyond_single_precision_are_ranked_without_a_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    run = {"q": {"a": 1e300, "b": 1.0, "c": -1e300, "d": 10**400 // 10**100}}
+    assert per_query({"q": {"b": 1}}, run, ["RR"]) == {"q": {"RR": pytest.approx(1 / 3)}}
+    assert not recwarn.list
+
+
 def test_what_is_named_as_known_can_be_computed() -> None:
     check_measures([name.replace("@k", "@10") for name in KNOWN])
 
