@@ -7,7 +7,7 @@ import threading
 from functools import partial
 
 from retrieval.cancellation import CancelledError
-from retrieval.errors import InputError, RetrievalError
+from retrieval.errors import InputError
 from retrieval.server.indexes import Indexes
 from retrieval.service.kept_open import KeptOpen
 from retrieval.service.printable import safe
@@ -59,7 +59,8 @@ class Following:
 
     def _follow(self, name: str, kept: KeptOpen) -> None:
         def say(error: Exception) -> None:
-            sys.stderr.write(f"{safe(name)}: {safe(' '.join(str(error).split()))}\n")
+            line = " ".join(str(error).split()) or type(error).__name__
+            sys.stderr.write(f"{safe(name)}: {safe(line)}\n")
 
         def progress(now: SyncProgress) -> None:
             if self._stop.is_set():
@@ -76,6 +77,6 @@ class Following:
                     )
             except CancelledError:
                 return
-            except (RetrievalError, OSError) as error:
+            except Exception as error:  # whatever it is, the next time may go well
                 say(error)
                 self._stop.wait(AGAIN_S)

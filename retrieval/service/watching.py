@@ -79,10 +79,11 @@ def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
             ignore_permission_denied=True,
         ):
             yield bool(changes) or files.changed()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # which of them depends on the limit
         raise RetrievalError(
-            f"the system cannot watch all folders ({error}); raise its limit "
-            "(fs.inotify.max_user_watches on Linux), or set WATCHFILES_FORCE_POLLING=1"
+            f"the system cannot watch all folders ({error}); raise its limits "
+            "(fs.inotify.max_user_watches and max_user_instances on Linux), or set "
+            "WATCHFILES_FORCE_POLLING=1"
         ) from error
 
 

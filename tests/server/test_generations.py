@@ -139,6 +139,26 @@ def test_an_index_that_was_replaced_is_followed_anew(
         eventually(lambda: "rest" in first(client, "zebras"))
 
 
+def test_files_are_followed_on_whatever_was_raised(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised: list[Exception] = [RuntimeError("can't start new thread"), ValueError()]
+    usual = following.watch
+
+    def failing(*given: Any, **options: Any) -> None:
+        if raised:
+            raise raised.pop(0)
+        usual(*given, **options)
+
+    monkeypatch.setattr(following, "watch", failing)
+    with running(files.parent, follow=True) as client:
+        eventually(lambda: not raised)
+        (files / "b.md").write_text("# Gnus\n\nGnus migrate.\n")
+        eventually(lambda: "migrate" in first(client, "gnus"))
+    said = capsys.readouterr().err
+    assert "watched: can't start new thread\nwatched: ValueError\n" in said
+
+
 def test_an_index_without_files_is_not_followed(serve: Serve, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was given no files or folders that exist"):
         make_app([tmp_path / "notes"], follow=True)

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from retrieval.errors import IndexLocked, InputError
+from retrieval.errors import IndexLocked, InputError, RetrievalError
 from retrieval.index import Index
 from retrieval.service import watching
 from retrieval.service.updating import update
@@ -121,3 +122,18 @@ def test_another_writer_is_waited_for(index: Index, tmp_path: Path) -> None:
 def test_there_must_be_something_to_watch(index: Index, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was given no files or folders that exist"):
         watching.watch(index, lambda: None)
+
+
+def test_a_system_that_watches_no_more_is_told_of_in_one_line(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its limits are met in different places, and watchfiles raises different errors."""
+    update(index, [tmp_path / "docs"])
+    for error in (RuntimeError("Too many open files (os error 24)"), OSError("limit reached")):
+
+        def watched(*given: Any, error: Exception = error, **options: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr("watchfiles.watch", watched)
+        with pytest.raises(RetrievalError, match=r"the system cannot watch all folders \(.*\); raise"):
+            watching.watch(index, lambda: None)

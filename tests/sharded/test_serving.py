@@ -390,6 +390,26 @@ def test_nobody_asks_a_replica_without_its_key(built: tuple[Path, Index]) -> Non
         assert served.collection.search("w3")
 
 
+def test_replicas_are_watched_on_when_no_thread_can_be_started(
+    built: tuple[Path, Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Served(built[0]) as served:
+        keeper, tries = served.collection._keeper, [3]
+        usual = keeper._starting.submit
+
+        def submit(*given: Any) -> Any:
+            if tries[0]:
+                tries[0] -= 1
+                raise RuntimeError("can't start new thread")
+            return usual(*given)
+
+        monkeypatch.setattr(keeper._starting, "submit", submit)
+        served.hosts.kill(0)
+        keeper.sets[0].replicas[0].lost()
+        until(lambda: keeper.sets[0].replicas[0].alive)
+        assert not tries[0]
+
+
 def test_wrong_numbers_of_replicas_are_refused(built: tuple[Path, Index]) -> None:
     with pytest.raises(InputError, match="replicas=0"):
         Served(built[0], replicas=0)

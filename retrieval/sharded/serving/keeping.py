@@ -133,7 +133,8 @@ class Keeper:
                 greeted[one] = now
                 # Starting may take minutes; live replicas must not wait for that.
                 threads = self._greeting if one.alive else self._starting
-                busy[one] = threads.submit(self._tended, one)
+                with suppress(RuntimeError):  # there may be no further thread just now
+                    busy[one] = threads.submit(self._tended, one)
 
     def _tended(self, one: ReplicaState) -> dict[int, str]:
         """Make sure that a replica runs and has loaded what it should; returns errors by shard.
