@@ -80,5 +80,5 @@ class _Client:
             try:
                 self._out.write(line)
                 self._out.flush()
-            except (BrokenPipeError, ValueError):  # the reader is gone, or the stream was closed
+            except (OSError, ValueError):  # the reader is gone, or the stream was closed
                 self._session.cancel_all()
