@@ -37,6 +37,9 @@ _UNFIT = frozenset({"gdeval"})
 
 TIES = "by score in single precision, then by document id, descending, as in trec_eval"
 
+MOST_GRADE = 1_000_000
+"""The highest grade; trec_eval's code takes memory and time by it, or ends the process."""
+
 _NOBODY = "\x00"
 """A document that no collection holds: what stands for an empty answer."""
 
@@ -61,12 +64,15 @@ def per_query(
 
     Raises:
         MissingDependency: ir-measures is not installed.
-        InputError: a measure's name is not known, a score is NaN, or an id cannot be measured.
+        InputError: a measure's name is not known, a score is NaN, or an id or a grade cannot be
+            measured.
     """
     ir_measures, parsed = _parsed(measures)
     _check_ids("query", qrels)
     for query, grades in qrels.items():
         _check_ids("document", (*grades, *run.get(query, ())))
+        for document, grade in grades.items():
+            check_grade(grade, f"document {document!r} for query {query!r}")
     graded = {query: dict(grades) for query, grades in qrels.items()}
     ranked = {query: _ranked(run.get(query, {}), query) for query in qrels}
     values = {query: dict.fromkeys(measures, 0.0) for query in qrels}
@@ -104,6 +110,15 @@ def check_measures(measures: Sequence[str]) -> None:
             raise InputError(
                 f"measure {name!r} cannot be computed here ({said}): {_expected()}"
             ) from None
+
+
+def check_grade(grade: int, of: str) -> None:
+    """Refuse a grade that trec_eval's code cannot hold; `of` names the document and query."""
+    if abs(grade) > MOST_GRADE:
+        raise InputError(
+            f"the grade of {of} is beyond what trec_eval can count; give one from {-MOST_GRADE:,} "
+            f"to {MOST_GRADE:,}"
+        )
 
 
 def _check_provider(ir_measures: Any, measure: Any) -> None:

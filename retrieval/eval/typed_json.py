@@ -40,7 +40,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             raise MisfitError(f"{where} is {_kind(value)}, expected an object")
         return {key: _value(inner[1], item, f"{where}.{key}") for key, item in value.items()}
     if kind is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise MisfitError(f"{where} is beyond all floats, expected float") from None
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise MisfitError(f"{where} is {_kind(value)}, expected {kind.__name__}")
     return value

@@ -52,6 +52,13 @@ def test_odd_judgements_are_counted(judgements: list[Judgement], said: str) -> N
     assert said in found.warnings[0]
 
 
+def test_a_grade_that_cannot_be_measured_is_refused_before_anything_is_indexed() -> None:
+    with pytest.raises(
+        InputError, match=r"document 'd2' for query 'q1' \(collection 'c'.* is beyond"
+    ):
+        make([*GOOD, ("q1", "d2", 10**12)])
+
+
 def test_what_is_odd_stays_in_the_judgements() -> None:
     found = make([*GOOD, ("q1", "d9", 1), ("q1", "d2", -1), ("q2", "d2", 0)])
     assert found.judgements == {"q1": {"d1": 1, "d9": 1, "d2": -1}, "q2": {"d2": 0}}

@@ -133,6 +133,15 @@ def test_ids_that_cannot_be_measured_are_named(qrels: Any, run: Any, said: str) 
         per_query(qrels, run)
 
 
+@pytest.mark.parametrize("grade", [1_000_001, 1 << 40, 1 << 63, 10**400, -(10**20)])
+def test_grades_that_cannot_be_measured_are_refused(grade: int) -> None:
+    """They would end the process, or take its memory, in trec_eval's own code."""
+    with pytest.raises(InputError, match=r"the grade of document 'a' for query 'q' is beyond .*; "):
+        per_query({"q": {"a": grade}}, {"q": {"a": 1.0}})
+    for highest in (1_000_000, -1_000_000):
+        per_query({"q": {"a": highest, "b": 1}}, {"q": {"a": 1.0}})
+
+
 def test_an_empty_answer_has_no_documents() -> None:
     qrels = {"q": {"a": 1}, "r": {"a": 1}, "s": {"a": 1}}
     found = per_query(qrels, {"q": {}, "r": {"b": 1.0}}, ["NumRet", "NumRel", "SetP", "nDCG@10"])

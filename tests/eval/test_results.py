@@ -105,6 +105,7 @@ ROW = DATA["rows"][0]
         (json.dumps(DATA | {"rows": [_without(ROW, "value")]}), r"rows\[0\] has no value"),
         (json.dumps(DATA | {"rows": [ROW | {"value": "x"}]}), r"value is text, expected float"),
         (json.dumps(DATA | {"rows": [ROW | {"value": float("nan")}]}), "value is nan"),
+        (json.dumps(DATA | {"rows": [ROW | {"value": 10**400}]}), "value is beyond all floats"),
         (json.dumps(DATA | {"rows": [ROW | {"queries": 1.5}]}), "queries is 1.5, expected int"),
         (json.dumps(DATA | {"per_query": {"tiny": []}}), r"per_query\.tiny is a list"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.errors import InputError
+from retrieval.eval.measures import check_grade
 from retrieval.eval.plural import plural
 from retrieval.types import Document
 
@@ -160,6 +161,7 @@ def _grades(
     read = 0
     for query, document, grade in judgements:
         read += 1
+        check_grade(grade, f"document {document!r} for query {query!r} ({where})")
         if grades.setdefault(query, {}).setdefault(document, grade) != grade:
             raise InputError(
                 f"{where}: document {document!r} is judged {grades[query][document]} and {grade} "
