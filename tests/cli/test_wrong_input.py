@@ -272,6 +272,13 @@ def test_an_endless_query(
     assert found.out.startswith("1  docs/")
 
 
+def test_input_that_is_not_text(indexed: Retrieval, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (["search", "-"], ["eval", "make", "t", "--queries", "-"]):
+        given = io.TextIOWrapper(io.BytesIO(b"lock\xff\n"), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", given)
+        assert_error(indexed(*command), 2, "standard input is not text in UTF-8 (invalid start")
+
+
 @pytest.mark.parametrize("retriever", ["lexical", "dense", "late", "hybrid"])
 def test_a_query_of_punctuation(indexed: Retrieval, retriever: str) -> None:
     found = indexed("search", "--retriever", retriever, "--", '?!() "*:^~[]{}\\/-- AND')

@@ -123,12 +123,13 @@ def search(
     from retrieval.cli.output.files import changed_files, unfitting
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
+    from retrieval.cli.standard_input import all_text
     from retrieval.index import Index
     from retrieval.service import location, searching
     from retrieval.service.json_shape import hits_as_dicts
     from retrieval.service.opened import open_to_read
 
-    text = sys.stdin.read() if query == ["-"] else " ".join(query)
+    text = all_text() if query == ["-"] else " ".join(query)
     read = location.place_to_read(folder)
     place = location.shown_from(read)
     if folder is None and location.is_elsewhere(place):

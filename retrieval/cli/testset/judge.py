@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from retrieval.cli.output.style import Style
+from retrieval.cli.standard_input import next_line
 from retrieval.errors import InputError
 from retrieval.eval.testset import GRADES, Judging
 from retrieval.eval.testset.judging import Shown
@@ -47,7 +48,7 @@ def judge_in_terminal(
         while True:
             sys.stderr.write(_prompt(shown))
             sys.stderr.flush()
-            answer = sys.stdin.readline()
+            answer = next_line()
             number += 1
             if not answer or answer.strip().lower() == "q":
                 return

@@ -11,6 +11,7 @@ from typing import Any
 from retrieval.cli.output.json_output import print_json
 from retrieval.cli.output.progress import progress_bar
 from retrieval.cli.output.style import Style
+from retrieval.cli.standard_input import next_line
 from retrieval.cli.testset.judge import judge_in_terminal
 from retrieval.errors import InputError
 from retrieval.eval.plural import plural
@@ -152,7 +153,7 @@ def _from_input() -> Iterator[str]:
         if terminal:
             sys.stderr.write("query (empty to end): ")
             sys.stderr.flush()
-        line = sys.stdin.readline()
+        line = next_line()
         if not line or (terminal and not line.strip()):
             return
         yield line
