@@ -135,5 +135,7 @@ def test_a_system_that_watches_no_more_is_told_of_in_one_line(
             raise error
 
         monkeypatch.setattr("watchfiles.watch", watched)
-        with pytest.raises(RetrievalError, match=r"the system cannot watch all folders \(.*\); raise"):
+        with pytest.raises(
+            RetrievalError, match=r"the system cannot watch all folders \(.*\); raise"
+        ):
             watching.watch(index, lambda: None)
