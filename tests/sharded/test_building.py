@@ -131,7 +131,7 @@ def test_a_handle_writes_upon_what_others_wrote(storage: Storage, tmp_path: Path
 
 
 def test_a_filter_chooses_among_what_others_wrote(storage: Storage, tmp_path: Path) -> None:
-    """Of what a handle deletes by a filter, each document matches it, and none that does is left."""
+    """Of what a handle deletes by a filter, each matches it, and none that does is left."""
     with create(storage, tmp_path) as one, reopen(storage, tmp_path) as two:
         one.add(Document(id, "w1", metadata={"old": id < "c"}) for id in "abcd")
         two.add(Document(id, "w1", metadata={"old": id > "b"}) for id in "bc")
