@@ -13,6 +13,7 @@ import pytest
 import retrieval.encoders
 from retrieval.errors import InputError
 from retrieval.eval.datasets import Collection, assemble
+from retrieval.eval.measures import per_query
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems import IndexSystem, SharedIndex, make_systems
 from retrieval.eval.systems import sentence_transformers as baseline
@@ -258,6 +259,15 @@ def test_a_run_file(tmp_path: Path) -> None:
     assert system.name == "theirs"
     assert system.answers(collection())
     assert system.search(QUERIES, 2) == {"q1": {"fish": 2.0, "dogs": 2.0}, "q2": {}, "q3": {}}
+
+
+def test_a_run_file_is_cut_where_scores_differ_in_single_precision(tmp_path: Path) -> None:
+    """As trec_eval holds them: which of those that tie there is first, it says by their ids."""
+    path = tmp_path / "theirs.trec"
+    path.write_text("q1 Q0 a 1 1.0000000001 t\nq1 Q0 b 2 1.0 t\nq1 Q0 c 3 0.9 t\n")
+    found = RunFile(path).search({"q1": "cats"}, 1)
+    assert list(found["q1"]) == ["a", "b"]
+    assert per_query({"q1": {"b": 1}}, found, ["P@1"]) == {"q1": {"P@1": 1.0}}
 
 
 def test_ids_with_white_space_are_found_in_a_run_file(tmp_path: Path) -> None:

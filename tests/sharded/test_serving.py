@@ -345,9 +345,8 @@ def test_a_partial_answer_is_of_one_generation(
     usual = Searching._answers
 
     def answers(self: ServedCollection, *arguments: Any) -> Any:
-        for change in changes:
-            changes.remove(change)
-            change()
+        while changes:
+            changes.pop()()
             assert self.refresh()
         return usual(self, *arguments)
 

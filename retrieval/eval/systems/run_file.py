@@ -9,6 +9,7 @@ from pathlib import Path
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.datasets.rows import MisfitLines, encoding_warnings
 from retrieval.eval.datasets.run_files import escape_id
+from retrieval.eval.runs import with_ties
 from retrieval.eval.systems.system import (
     Cost,
     Ranked,
@@ -60,13 +61,16 @@ class RunFile:
         return [query for query in self._run if query not in asked]
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
-        """The k best of what the file holds; queries that it lacks have no answer."""
+        """The k best of what the file holds, and what ties with the last, see `with_ties`.
+
+        Queries that it lacks have no answer.
+        """
         found = {}
         for query in queries:
             told = self._run.get(query) or self._run.get(escape_id(query), {})
             scores = {self._spelled.get(id, id): score for id, score in told.items()}
             best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
-            found[query] = dict(best[:k])
+            found[query] = with_ties(dict(best), k)
         return found
 
     def timed_search(self) -> None:
