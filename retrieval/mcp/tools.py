@@ -258,13 +258,14 @@ class Tools:
             rows: list[str] = []
             left = READ_CHARACTERS
             for number, text in enumerate(lines.rows, start=first):
-                row = f"{number}\t{text[:left]}"
+                row = f"{number}\t{text}"
+                fits = len(row) <= left and budget.takes(row)
+                if rows and not fits:
+                    break
+                if len(row) > left:  # a line that no answer could hold
+                    notes = [*notes, f"line {number} is cut off after {left:,} characters"]
+                rows.append(row[:left])
                 left -= len(row)
-                if rows and not budget.takes(row):
-                    break
-                rows.append(row)
-                if left <= 0:
-                    break
         end = first + len(rows) - 1 if rows else first
         if end < min(last, lines.total):
             notes = [*notes, f"cut off after line {end}; continue from line {end + 1}"]

@@ -106,6 +106,22 @@ def test_what_is_read_is_cut_and_says_where_it_goes_on(
     end = read.structured["end_line"]
     assert end < 11
     assert f"continue from line {end + 1}" in read.text
+    rest = open_tools()("read", path="src/lock.py", start_line=end + 1).structured["text"]
+    monkeypatch.undo()
+    whole = open_tools()("read", path="src/lock.py").structured["text"]
+    assert whole.startswith(f"{read.structured['text']}\n{rest}"), "no part of a line is lost"
+
+
+def test_a_line_that_is_too_long_is_cut_and_says_so(
+    open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "READ_CHARACTERS", 10)
+    read = open_tools()("read", path="src/lock.py", start_line=4)
+    assert read.structured["text"] == "4\tclass Lo"
+    assert read.structured["notes"] == [
+        "line 4 is cut off after 10 characters",
+        "cut off after line 4; continue from line 5",
+    ]
 
 
 @pytest.mark.parametrize(
