@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
+from retrieval.files.resident import resident_of_files
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, mapping_of, open_array
 from retrieval.indexes.kernels.ragged import Tokens
@@ -34,7 +35,7 @@ RESIDUALS = "late.residuals.npy"
 COARSE_CODES = "late.coarse_codes.npy"
 
 _RESIDENT = 1 << 27  # bytes of residuals that searches may leave mapped
-_FAULT = 64 << 10  # bytes that the system maps around what is read
+_FAULT = 64 << 10  # bytes that a system maps around what is read, where it does not say
 
 
 class CompressedSegment(Passages):
@@ -52,6 +53,7 @@ class CompressedSegment(Passages):
     """
 
     __slots__ = (
+        "_mapped_before",
         "_read",
         "coarse_codes",
         "coarse_quantiser",
@@ -88,7 +90,7 @@ class CompressedSegment(Passages):
             ):
                 raise IndexCorrupted(f"{folder / COARSE_CODES} does not match the codes; {CURE}")
         self.lists = open_lists(folder, len(ids), len(self.narrowing.centroids))
-        self._read = 0
+        self._read, self._mapped_before = 0, resident_of_files() or 0
         stored = (self.codes, self.residuals, self.coarse_codes)
         super().__init__(folder, ids, offsets, dim=self.codec.dim, tokens=stored)
 
@@ -173,12 +175,21 @@ class CompressedSegment(Passages):
         """Release the residuals' pages from time to time; otherwise all that was read stays.
 
         They stay in the page cache, so mapping them again is cheap. Other arrays are small beside
-        them, and every search reads much of those.
+        them, and every search reads much of those. Around what is read the system maps 64 KiB, or
+        megabytes where the page cache holds the file in large pieces: so what is mapped is asked
+        for, of the whole process.
         """
         if self.residuals.nbytes <= _RESIDENT:
             return
         self._read += len(rows) * _FAULT
-        if self._read > _RESIDENT:
-            self._read = 0
-            if mapped := mapping_of(self.residuals):
-                mapped.madvise(mmap.MADV_DONTNEED)
+        now = resident_of_files()
+        if now is None:
+            grown = self._read
+        else:
+            self._mapped_before = min(self._mapped_before, now)
+            grown = now - self._mapped_before
+        if grown <= _RESIDENT:
+            return
+        if mapped := mapping_of(self.residuals):
+            mapped.madvise(mmap.MADV_DONTNEED)
+        self._read, self._mapped_before = 0, resident_of_files() or 0

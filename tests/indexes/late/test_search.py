@@ -296,6 +296,32 @@ def test_mapped_pages_can_be_given_back(
                 assert scores.tolist() == values.tolist()
 
 
+def test_pages_are_given_back_by_what_the_system_has_mapped(
+    mixed: list[LateSegment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Around one passage it may map megabytes, and other mappings come and go meanwhile."""
+    mapped = iter([100, 900, 1100, 1101, 200, 350, 800, 1201, 50])
+    given_back: list[int] = []
+
+    class Mapping:
+        def madvise(self, advice: int) -> None:
+            given_back.append(advice)
+
+    module = "retrieval.indexes.late.compressed"
+    monkeypatch.setattr(f"{module}._RESIDENT", 1000)
+    monkeypatch.setattr(f"{module}.resident_of_files", lambda: next(mapped))
+    monkeypatch.setattr(f"{module}.mapping_of", lambda array: Mapping())
+    segment = next(one for one in mixed if isinstance(one, CompressedSegment))
+    segment = CompressedSegment(segment.folder)  # 100
+    row = np.zeros(1, np.int64)
+    for expected in (0, 0, 1):  # 900, 1100, 1101; after it 200
+        segment._count(row)
+        assert len(given_back) == expected
+    for expected in (1, 1, 2):  # 350, 800, 1201; after it 50
+        segment._count(row)
+        assert len(given_back) == expected
+
+
 def test_nothing_asked(mixed: list[LateSegment]) -> None:
     searcher = LateSearcher(mixed)
     assert searcher.search([], 3) == []
