@@ -50,9 +50,12 @@ def diagnose(folder: Path) -> list[str]:
 
 
 def flip(file: Path, rng: random.Random) -> None:
-    data = bytearray(file.read_bytes())
-    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    file.write_bytes(data)
+    at, bit = rng.randrange(file.stat().st_size), 1 << rng.randrange(8)
+    with file.open("r+b") as opened:  # in place: who has it mapped may be reading it
+        opened.seek(at)
+        byte = opened.read(1)[0]
+        opened.seek(at)
+        opened.write(bytes([byte ^ bit]))
 
 
 def halve(file: Path, _: random.Random) -> None:
