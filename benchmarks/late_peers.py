@@ -18,176 +18,23 @@ import argparse
 import importlib
 import importlib.metadata
 import json
-import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from late_peer_steps.indexes import ENGINES, TOP_K, PeerIndex, Result
+from late_peer_steps.kernels import KERNELS, kernel
+from late_peer_steps.timing import time_call
 
 WARMUP = 5
-TOP_K = 10
 BATCH_REPEATS = 5  # as of our engine
 NEW_PASSAGES = 100
-KERNEL_PASSAGES, PASSAGE_TOKENS, QUERY_TOKENS = 3_000, 176, 32
-
-Result = dict[str, Any]
-Ranking = list[tuple[int, float]]
-
-
-class PeerIndex(Protocol):
-    """What the benchmark needs of a peer. Vectors and queries are torch tensors on the CPU."""
-
-    def build(self, passages: list[Any]) -> None:
-        """Write an index of `passages`, f16 [n_i, d] each, at the engine's defaults."""
-
-    def load(self) -> None:
-        """Open the index so that the next search needs nothing more."""
-
-    def settings(self, queries: Any) -> Result:
-        """The search's settings as they will be used."""
-
-    def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        """The best passages of each query, f32 [q, 32, d]: (id, score), best first."""
-
-    def add(self, passages: list[Any]) -> None:
-        """Add passages to the open index, searchable on return."""
-
-    def delete(self, passage: int) -> None:
-        """Remove one passage from the open index."""
-
-
-class _Plaid:
-    """fast-plaid, with its own defaults where the command line sets nothing."""
-
-    distribution = "fast-plaid"
-
-    def __init__(self, index: Path, args: argparse.Namespace) -> None:
-        module = importlib.import_module("fast_plaid.search")
-        self.args = args
-        self.chosen = {"n_ivf_probe": args.nprobe or 8, "n_full_scores": args.full_scores or 4096}
-        self.engine: Any = module.FastPlaid(index=str(index), device="cpu")
-
-    def build(self, passages: list[Any]) -> None:
-        if self.args.float32_products:
-            multiply_half_in_float32()
-        self.engine.create(
-            passages, nbits=self.args.bits, n_samples_kmeans=self.args.kmeans_passages
-        )
-
-    def load(self) -> None:
-        """Nothing to do: the constructor opened it."""
-
-    def settings(self, queries: Any) -> Result:
-        return self.chosen | {"batch_processes": self.args.threads or "engine's default"}
-
-    def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        rankings: list[Ranking] = self.engine.search(
-            queries,
-            top_k=TOP_K,
-            show_progress=False,
-            n_processes=self.args.threads if batch else None,
-            **self.chosen,
-        )
-        return rankings
-
-    def add(self, passages: list[Any]) -> None:
-        self.engine.update(passages)
-
-    def delete(self, passage: int) -> None:
-        self.engine.delete([passage])
-
-
-class _Warp:
-    """xtr-warp-rs. It derives settings from the index where the command line sets nothing."""
-
-    distribution = "xtr-warp-rs"
-
-    def __init__(self, index: Path, args: argparse.Namespace) -> None:
-        self.args = args
-        self.requested = {
-            "nprobe": args.nprobe,
-            "bound": args.bound,
-            "t_prime": args.t_prime,
-            "max_candidates": args.max_candidates,
-            "centroid_score_threshold": args.centroid_threshold,
-        }
-        # Its default is one thread, for one query and for a batch; a batch gets every core here.
-        self.threads: int = args.threads or 1
-        self.batch_threads: int = args.threads or os.cpu_count() or 1
-        self.engine: Any = importlib.import_module("xtr_warp").XTRWarp(str(index), device="cpu")
-
-    def build(self, passages: list[Any]) -> None:
-        self.engine.create(
-            passages,
-            device="cpu",
-            nbits=self.args.bits,
-            n_samples_kmeans=self.args.kmeans_passages,
-            show_progress=False,
-        )
-
-    def load(self) -> None:
-        self.engine.load("cpu")
-
-    def settings(self, queries: Any) -> Result:
-        bound, nprobe, threshold, candidates, t_prime = self.engine.optimize_hyperparams(
-            TOP_K, queries[:1]
-        )
-        derived = {
-            "nprobe": nprobe,
-            "bound": bound,
-            "t_prime": t_prime,
-            "max_candidates": candidates,
-            "centroid_score_threshold": threshold,
-        }
-        requested = {name: value for name, value in self.requested.items() if value is not None}
-        return derived | requested | {"threads": self.threads, "batch_threads": self.batch_threads}
-
-    def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        rankings: list[Ranking] = self.engine.search(
-            queries,
-            top_k=TOP_K,
-            num_threads=self.batch_threads if batch else self.threads,
-            show_progress=False,
-            **self.requested,
-        )
-        return rankings
-
-    def add(self, passages: list[Any]) -> None:
-        self.engine.add(passages, show_progress=False)
-
-    def delete(self, passage: int) -> None:
-        self.engine.delete([passage])
-
-
-# Overrides of torch's operators, each in effect as long as its object lives.
-OVERRIDES: list[Any] = []
-
-ENGINES: dict[str, type[_Plaid] | type[_Warp]] = {"plaid": _Plaid, "warp": _Warp}
-
-
-def multiply_half_in_float32() -> None:
-    """Have torch multiply f16 matrices on the CPU in f32 and round, for the rest of this process.
-
-    Without AVX512-FP16 torch has no fast f16 product, and fast-plaid's build spends most of its
-    time there. The index is the same to the bit, but its build time is no longer the engine's own,
-    which `build.json` records.
-    """
-    torch = importlib.import_module("torch")
-    nothing = torch.zeros(())
-
-    def product(left: Any, right: Any) -> Any:
-        # Not `mm` itself, which would come back here.
-        return torch.addmm(nothing, left.float(), right.float(), beta=0).to(left.dtype)
-
-    library = torch.library.Library("aten", "IMPL")
-    library.impl("mm", product, "CPU")
-    OVERRIDES.append(library)
 
 
 def passage_vectors(vectors: Path, first: int, stop: int) -> list[Any]:
@@ -224,13 +71,6 @@ def cpu_seconds() -> float:
 def folder_bytes(folder: Path) -> int:
     """Total size of the files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def time_call(work: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def build(args: argparse.Namespace) -> Result:
@@ -365,90 +205,6 @@ def run_stages(args: argparse.Namespace, arguments: Sequence[str]) -> Result:
             raise SystemExit(f"{args.what}: {stage} ended with status {completed.returncode}")
         results.append(json.loads(completed.stdout.splitlines()[-1]))
     return {name: value for result in results for name, value in result.items()}
-
-
-def unit_vectors(rng: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Random unit vectors, f32 of the given shape."""
-    vectors = rng.standard_normal(shape, dtype=np.float32)
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors
-
-
-def numkong_calls(
-    query: np.ndarray[Any, Any], passages: np.ndarray[Any, Any]
-) -> dict[str, Callable[[], list[float]]]:
-    """A call that scores every passage, for each type that numkong packs.
-
-    Its score is a distance, the sum of 1 - cosine, which is turned into MaxSim here.
-    """
-    numkong = importlib.import_module("numkong")
-    torch = importlib.import_module("torch")
-
-    def call(dtype: str) -> Callable[[], list[float]]:
-        def pack(vectors: np.ndarray[Any, Any]) -> Any:
-            tensor = torch.from_numpy(vectors).to(getattr(torch, dtype))
-            return numkong.maxsim_pack(numkong.from_dlpack(tensor))
-
-        packed_query, packed = pack(query), [pack(passage) for passage in passages]
-        score = numkong.maxsim_packed
-        return lambda: [len(query) - score(packed_query, passage) for passage in packed]
-
-    return {dtype: call(dtype) for dtype in ("float32", "float16", "bfloat16")}
-
-
-def maxsim_cpu_calls(
-    query: np.ndarray[Any, Any], passages: np.ndarray[Any, Any]
-) -> dict[str, Callable[[], list[float]]]:
-    """A call for passages of one length and one for passages of any, both of float32."""
-    maxsim_cpu = importlib.import_module("maxsim_cpu")
-    as_list = list(passages)
-    return {
-        "float32, one length": lambda: list(maxsim_cpu.maxsim_scores(query, passages)),
-        "float32, any length": lambda: list(maxsim_cpu.maxsim_scores_variable(query, as_list)),
-    }
-
-
-def numkong_isa() -> str:
-    """The newest x86 kernels of numkong that the processor supports."""
-    capabilities = importlib.import_module("numkong").get_capabilities()
-    newest_last = ("serial", "neon", "haswell", "skylake", "icelake", "genoa", "sapphire", "turin")
-    return [name for name in newest_last if capabilities.get(name)][-1]
-
-
-KERNELS = {
-    "numkong": (numkong_calls, numkong_isa),
-    # By its own documentation: AVX2, without AVX-512.
-    "maxsim-cpu": (maxsim_cpu_calls, lambda: "avx2"),
-}
-
-
-def kernel(args: argparse.Namespace) -> Result:
-    """Million passage tokens per second on one thread, for the fastest data type."""
-    # Thread pools read this when they start; no library with one is imported yet.
-    os.environ.update({"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
-    make_calls, isa = KERNELS[args.library]
-    rng = np.random.default_rng(0)
-    query = unit_vectors(rng, QUERY_TOKENS, args.dim)
-    passages = unit_vectors(rng, KERNEL_PASSAGES, PASSAGE_TOKENS, args.dim)
-    exact = np.array([(query @ passage.T).max(1).sum() for passage in passages[:20]])
-    rates = {}
-    for name, call in make_calls(query, passages).items():
-        # numkong finds the best token in int8, which costs random vectors a few percent.
-        if not np.allclose(call()[:20], exact, rtol=0.1):
-            raise SystemExit(f"{args.library}, {name}: its scores are not MaxSim")
-        median_s = float(np.median([time_call(call) for _ in range(args.repeats)]))
-        rates[name] = round(KERNEL_PASSAGES * PASSAGE_TOKENS / median_s / 1e6, 2)
-    fastest = max(rates, key=lambda name: rates[name])
-    return {
-        "name": args.library,
-        "version": importlib.metadata.version(args.library),
-        "isa": isa(),
-        "dtype": fastest.partition(",")[0],
-        "dim": args.dim,
-        "threads": 1,
-        "mtokens_per_s": rates[fastest],
-        "all": rates,
-    }
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -30,7 +30,7 @@ import numpy as np
 from chart import Panel, Point, Series, line_chart
 from environment import environment
 from json_files import write_json
-from published import progress_printer
+from published import MEASURE, evaluate_measure
 
 from retrieval.documents import chunk
 from retrieval.encoders.loading import load_encoder
@@ -38,7 +38,7 @@ from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model.quantized import SCALE, tensor_places
 from retrieval.encoders.model_folder import QUERY_WEIGHTS, WEIGHTS_FILE, read_config
 from retrieval.errors import RetrievalError
-from retrieval.eval import evaluate, load, make_systems
+from retrieval.eval import load, make_systems
 from retrieval.eval.systems.system import title_and_text
 from retrieval.eval.systems.variants import PASSAGE_TOKENS
 from retrieval.types import Document, Encoder
@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "model_sizes.json"
 PICTURES = ROOT / "docs"
 LEARNING, SPEED = "model-learning.svg", "model-speed.svg"
-MEASURE, RETRIEVERS = "nDCG@10", ("dense", "late")
+RETRIEVERS = ("dense", "late")
 PACKAGES = ("modernbert-retrieval", "onnxruntime", "faiss-cpu", "tokenizers", "numpy")
 FACTS_FILE, PARTIAL_SUFFIX = "training.json", ".part"
 
@@ -190,20 +190,10 @@ def evaluate_models(
         for model in models
         for retriever in RETRIEVERS
     ]
-    results = evaluate(
-        collections,
-        make_systems([], specs),
-        work,
-        measures=[MEASURE],
-        queries=queries,
-        keep_texts=False,
-        progress=progress_printer(),
-    )
-    if results.failed:
-        sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))
+    found = evaluate_measure(collections, make_systems([], specs), work, queries)
     by_label = {model.label: model for model in models}
     rows = []
-    for row in results.rows:
+    for row in found:
         label, _, retriever = row.system.rpartition("/")
         facts = asdict(by_label[label])
         del facts["folder"]

@@ -1,0 +1,1 @@
+"""Steps of `late_peers.py`, for the peers' own environment: nothing of this project is imported."""
