@@ -222,7 +222,7 @@ class LateOptions:
             of them are compared; beyond, they are compressed. None means 6,000 (1,000 if `bits` is
             given), and 10,000 until the writing call that adds them ends; once token vectors were
             compressed, new ones are compressed at once. With a number, new ones stay in 8 bits
-            until there are more than so many of them.
+            until there are more than so many of them at the end of a call, or 10,000 before.
         list_passages: beyond this many passages, inverted lists propose which ones are compared.
         bits: bits per component of a compressed vector: 2 or 4. None is 4, and 2 once there are
             some 8 million token vectors, whose centroids are fine enough for that.

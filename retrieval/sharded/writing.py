@@ -7,8 +7,7 @@ A task can be repeated at any time, by any process on any machine: a finished on
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,8 +30,10 @@ from retrieval.sharded.manifest import (
     shard_from_values,
 )
 from retrieval.sharded.place import Place
-from retrieval.sharded.spool import Incoming, SpoolSection, spooled
+from retrieval.sharded.putting import Putting
+from retrieval.sharded.spool import SpoolSection
 from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.training_sample import TrainingSample
 from retrieval.sharded.working_folder import working_folder
 from retrieval.store import Settings, Store
 from retrieval.sync.roots import is_under
@@ -161,19 +162,16 @@ def _write(
         make(folder, task.settings)
     else:
         writable_copy(ShardCache(storage, task.place.cache).copy(files), folder)
-    counts: Counter[str] = Counter()
-    problems: list[str] = []
     with Index.open(folder, encoder=encoder, memory=task.memory) as index:
         with index.writing() as writer:
+            putting = Putting(writer, task.spool.storage(), task.sections)
             if task.trains:
-                writer.choose_codec()
-                _change(writer, task, counts, problems)
-                trained = writer.keep_codec()
-                codec = None if trained is None else _sent_codec(trained, storage, work)
+                codec = _trained(writer, putting, storage, task, work)
             else:
                 codec = _taken(writer, storage, task, work)
-                _change(writer, task, counts, problems)
+                putting.put(lambda id: True)
                 codec = codec or _taken(writer, storage, task, work)
+            putting.counts["deleted"] += _deleted(writer, task, putting.owners.keys())
         if task.compact and task.base is not None and _is_loose(folder, task.base):
             index.compact()
         damage = index.verify()
@@ -183,7 +181,7 @@ def _write(
     own = files_of(folder)
     listing, sent = upload(storage, folder, own, known)
     record = _record(folder, listing, own)
-    return ShardResult(record, codec, dict(counts), sent, tuple(problems))
+    return ShardResult(record, codec, dict(putting.counts), sent, tuple(putting.problems))
 
 
 def _taken(
@@ -204,34 +202,34 @@ def _taken(
     return record
 
 
-def _change(writer: Writer, task: ShardTask, counts: Counter[str], problems: list[str]) -> None:
-    """Put the new documents, and delete those to be removed."""
-    owners: dict[str, str | None] = {}
-    for one in _first_of_each(task, owners, problems):
-        counts[writer.put(one.document, None, one.outline, reader=one.reader)] += 1
-    writer.commit()
+def _trained(
+    writer: Writer, putting: Putting, storage: ObjectStorage, task: ShardTask, work: Path
+) -> CodecRecord | None:
+    """Put the documents and train the collection's codec, if the shard is large enough for one.
+
+    A sample of them trains it, so that no token vector is compressed twice.
+    """
+    writer.give_codec(None)
+    sample = TrainingSample(task.sections)
+    left = putting.put(lambda id: id in sample)
+    codec = writer.train_codec(1 + left / max(1, writer.store.counts().documents))
+    if left:
+        putting.put(lambda id: id not in sample)
+        codec = codec or writer.train_codec()
+    return None if codec is None else _sent_codec(codec, storage, work)
+
+
+def _deleted(writer: Writer, task: ShardTask, put: Set[str]) -> int:
+    """Delete the documents to be removed, and return their number.
+
+    Args:
+        put: ids of the documents of this build.
+    """
     gone = list(task.delete)
     if task.mirror:
-        left = sorted(set(writer.store.ids()) - owners.keys())
+        left = sorted(set(writer.store.ids()) - put)
         gone += [id for id in left if not _is_unreadable(writer.store, id, task.unreadable)]
-    counts["deleted"] += deleting.delete(writer, gone, None) if gone else 0
-
-
-def _first_of_each(
-    task: ShardTask, owners: dict[str, str | None], problems: list[str]
-) -> Iterator[Incoming]:
-    """The documents, without those of files whose id an earlier document has."""
-    for one in spooled(task.spool.storage(), task.sections):
-        id = one.document.id
-        if id not in owners or one.origin is None:
-            owners[id] = one.origin
-            yield one
-        else:
-            owner = owners[id]
-            problems.append(
-                f"{one.origin}: document id {id!r} already belongs to a document from {owner}, "
-                "which stays; give each document an id of its own"
-            )
+    return deleting.delete(writer, gone, None) if gone else 0
 
 
 def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:

@@ -79,6 +79,7 @@ def test_the_time_that_compressing_takes_is_not_taken_for_that_of_encoding(
     tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour of it leaves the speed of encoding as it was."""
+    monkeypatch.setattr("retrieval.index.writing.compressing.TOGETHER", 100)
     monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 400)
     monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
     for number in range(60):

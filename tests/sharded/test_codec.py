@@ -11,6 +11,7 @@ import pytest
 
 from retrieval.errors import StorageError
 from retrieval.index.writing.codecs import codec_in_use
+from retrieval.indexes import LateCodec, train_codec
 from retrieval.sharded import Incoming, ShardedIndex
 from retrieval.sharded.building import BuildReport, build
 from retrieval.sharded.changes import Changes
@@ -118,3 +119,34 @@ def test_shards_that_did_not_change_take_a_new_codec(storage: Storage, tmp_path:
         assert len(codecs(index)) == 1 and None not in codecs(index)
         with closing(reopen(storage, tmp_path, "elsewhere")) as other:
             assert codecs(other) == codecs(index)
+
+
+@pytest.mark.parametrize("most", [1 << 25, 2000, 1])
+def test_no_token_vector_is_compressed_twice(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The codec is trained once: on all documents of its shard, on a sample, or after the rest."""
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 4)
+    monkeypatch.setattr("retrieval.sharded.training_sample.SAMPLE_BYTES", most)
+    trained: list[int] = []
+
+    def train(*args: Any, **options: Any) -> LateCodec:
+        codec = train_codec(*args, **options)
+        trained.append(codec.trained_tokens)
+        return codec
+
+    for module in ("compressing", "codecs"):
+        monkeypatch.setattr(f"retrieval.index.writing.{module}.train_codec", train)
+    with create(storage, tmp_path, shards=2, late=LateOptions(exact_passages=5)) as index:
+        index.add(documents())
+        assert len(index) == 90
+        assert len(trained) == 1
+        with index._using() as generation:
+            tokens = [
+                sum(segment.tokens for segment in shard.snapshot.late.segments)
+                for shard in generation.shards.values()
+            ]
+        counts = index.status().documents_by_shard
+        own = tokens[counts.index(max(counts))]
+        assert trained[0] == own if most != 2000 else 0.6 * own < trained[0] < 1.6 * own
+        assert len(codecs(index)) == 1 and None not in codecs(index)

@@ -48,7 +48,7 @@ def codec_for(
     if codec is None:
         alive = _first(group, alive, first)
     tokens = living_tokens(group, alive)  # that a new codec would be trained on
-    wanted = bits or (2 if tokens >= MANY else 4)
+    wanted = bits or bits_for(tokens)
     if codec is not None:
         if codec.bits == 2:
             return codec  # too coarse to be encoded again: see `coarse_quantiser_for`
@@ -58,6 +58,11 @@ def codec_for(
         if tokens == 0 or not (outgrown or drifted):
             return codec
     return train_codec(group, alive, bits=wanted, memory=memory)
+
+
+def bits_for(tokens: int) -> Literal[2, 4]:
+    """Bits per residual of so many token vectors where the options leave it open."""
+    return 2 if tokens >= MANY else 4
 
 
 def _first(group: Sequence[LateSegment], alive: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:

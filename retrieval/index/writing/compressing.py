@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retrieval.index.vectors import Compression, VectorSegment
 from retrieval.index.writing import codecs
 from retrieval.index.writing.codecs import (
+    bits_for,
     coarse_quantiser_for,
     coarse_quantiser_in_use,
     codec_for,
@@ -19,7 +20,13 @@ from retrieval.index.writing.codecs import (
 )
 from retrieval.index.writing.given_codec import GivenCodec
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, StoredCodec
+from retrieval.indexes import (
+    CompressedSegment,
+    LateCodec,
+    LateSegment,
+    StoredCodec,
+    train_codec,
+)
 from retrieval.store import Settings
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -87,10 +94,31 @@ class Compressing:
         """How many living passages may be kept exact, at the end of a writing call or before it."""
         if self._given is not None:
             return sys.maxsize if self._given.stored is None else 0
+        limit = self._limit()
+        return limit if ended else max(limit, TOGETHER)
+
+    def trained(
+        self, segments: Iterable[VectorSegment], alive: NDArray[np.bool_], growth: float
+    ) -> LateCodec | None:
+        """A new codec for the index's token vectors; None if they are few enough to stay exact.
+
+        Args:
+            segments: all segments of the index.
+            alive: bool by passage id.
+            growth: how many times its present token vectors the index will have.
+        """
+        late = self._late(segments)
+        tokens = living_tokens(late, alive)
+        living = sum(len(segment.rows(alive)) for segment in late)
+        if tokens == 0 or living * growth <= self._limit():
+            return None
+        bits = self._options.bits or bits_for(int(tokens * growth))
+        return train_codec(late, alive, bits=bits, growth=growth, memory=self._memory)
+
+    def _limit(self) -> int:
+        """How many passages are kept exact by an index that chooses its own codec."""
         if self._options.exact_passages is not None:
             return self._options.exact_passages
-        if not ended:
-            return TOGETHER
         return EXACT if self._options.bits is None else EXACT_OF_BITS
 
     def outgrown(

@@ -17,7 +17,6 @@ from retrieval.files.unsynced import Unsynced
 from retrieval.index import vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
-from retrieval.index.writing.codecs import codec_in_use
 from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.given_codec import GIVEN, GivenCodec, given_codec
@@ -235,17 +234,10 @@ class Session:
         self._follow(given)
         self._promote(ended=True)
 
-    def choose_codec(self) -> None:
-        """Until `keep_codec`, compress like an index without a given codec."""
-        self._follow(None)
-        self._promote(ended=False)
-
-    def keep_codec(self) -> LateCodec | None:
-        """Make the index's present codec its given one, and return it; None if it has none."""
-        self.end()
-        codec = codec_in_use(
-            segment.late for segment in self._folders.vectors().values() if segment.late is not None
-        )
+    def train_codec(self, growth: float) -> LateCodec | None:
+        """Train a codec on all token vectors, and give it; see `Compressing.trained`."""
+        living = self._merging.living()
+        codec = self._merging.compressing.trained(living.segments.values(), living.alive, growth)
         self.give_codec(codec)
         return codec
 

@@ -255,17 +255,18 @@ class Writer:
         with disk_errors(self.store.folder):
             self._session.give_codec(codec)
 
-    def choose_codec(self) -> None:
-        """Let the index train a codec of its own once it is large enough, until `keep_codec`."""
-        self.commit()
-        with disk_errors(self.store.folder):
-            self._session.choose_codec()
+    def train_codec(self, growth: float = 1.0) -> LateCodec | None:
+        """Commit, and train the codec by which alone token vectors are stored from now on.
 
-    def keep_codec(self) -> LateCodec | None:
-        """Commit, and keep the codec that the index has now, which is returned."""
+        Args:
+            growth: how many times its present token vectors the index will have.
+
+        Returns:
+            The codec; None if the index will have so few passages that they stay exact.
+        """
         self.commit()
         with disk_errors(self.store.folder):
-            return self._session.keep_codec()
+            return self._session.train_codec(growth)
 
     def _forget(self) -> None:
         """Reset after a commit."""

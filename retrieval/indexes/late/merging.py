@@ -77,6 +77,7 @@ def train_codec(
     allowed: NDArray[np.bool_] | None = None,
     *,
     bits: int = 4,
+    growth: float = 1.0,
     memory: int = MEMORY,
 ) -> Codec:
     """A codec for the allowed passages of these segments, trained on a sample of their tokens.
@@ -85,6 +86,8 @@ def train_codec(
         segments: at least one; all of one dimension.
         allowed: bool by passage id; None is all.
         bits: of a residual, 2 or 4.
+        growth: how many times these tokens it is to store, at least 1; more tokens get more
+            centroids.
         memory: bytes that may be used.
 
     Raises:
@@ -97,11 +100,12 @@ def train_codec(
     )
     if len(tokens) == 0:
         raise InputError("there is no token vector to train centroids on; add passages first")
-    wanted = training.centroids_for(len(tokens)) * training.SAMPLE_A_CENTROID
+    expected = int(growth * len(tokens))
+    wanted = training.centroids_for(expected) * training.SAMPLE_A_CENTROID
     sample = tokens.sample(min(training.FRAME_TOKENS, fit), lambda vectors: vectors[:])
     frame = training.frame(sample)
     units = tokens.sample(min(wanted, fit), frame.units)
-    codec = training.train(frame, units, len(tokens), bits=bits)
+    codec = training.train(frame, units, expected, bits=bits)
     return replace(codec, trained_error=codec.error(sample))
 
 
