@@ -6,7 +6,8 @@ To add one, write a class here, name it in `SINGLE`, and give it a weight in `ty
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -40,12 +41,12 @@ class SingleRetriever(Protocol):
     def find(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
-        """The k best for each query, over all segments."""
+        """The k best for each query, over all segments; fast, as others propose passages too."""
 
     def find_steadily(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
-        """Like `find`, but a smaller k always gives a prefix of a larger one's result."""
+        """Like `find`, but thoroughly, and a smaller k always gives a prefix of a larger one's."""
 
     def find_exactly(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
@@ -150,7 +151,7 @@ class Dense(_OfVectors):
         """As the protocol says."""
         if all(s.dense is None or s.dense.lists is None for s in snapshot.vectors):
             return self.find(snapshot, queries, k, allowed)
-        return _steadily(self, snapshot, queries, k, allowed)
+        return _steadily(self.find, snapshot, queries, k, allowed)
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
@@ -182,9 +183,7 @@ class Late(_OfVectors):
         *,
         exhaustive: bool,
     ) -> list[Run]:
-        tokens = [query.tokens for query in queries if query.tokens is not None]
-        found = snapshot.late.search(tokens, k, allowed, ties=snapshot.order, exhaustive=exhaustive)
-        return [Run(*answer) for answer in found]
+        return _late(snapshot, queries, k, allowed, exhaustive=exhaustive)
 
     def find_steadily(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
@@ -192,7 +191,7 @@ class Late(_OfVectors):
         """As the protocol says."""
         if not snapshot.late.narrows:
             return self.find(snapshot, queries, k, allowed)
-        return _steadily(self, snapshot, queries, k, allowed)
+        return _steadily(partial(_late, patient=True), snapshot, queries, k, allowed)
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
@@ -219,8 +218,29 @@ def has_head(settings: Settings, retriever: Single) -> bool:
     return dims[SINGLE[retriever].head] is not None
 
 
+def _late(
+    snapshot: Snapshot,
+    queries: Sequence[Query],
+    k: int,
+    allowed: Mask,
+    *,
+    exhaustive: bool = False,
+    patient: bool = False,
+) -> list[Run]:
+    """The k best for each query by late interaction."""
+    tokens = [query.tokens for query in queries if query.tokens is not None]
+    found = snapshot.late.search(
+        tokens, k, allowed, ties=snapshot.order, exhaustive=exhaustive, patient=patient
+    )
+    return [Run(*answer) for answer in found]
+
+
 def _steadily(
-    retriever: SingleRetriever, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    find: Callable[[Snapshot, Sequence[Query], int, Mask], list[Run]],
+    snapshot: Snapshot,
+    queries: Sequence[Query],
+    k: int,
+    allowed: Mask,
 ) -> list[Run]:
     """The k best for each query, made independent of k where approximate search is not.
 
@@ -231,7 +251,7 @@ def _steadily(
     runs = [Run(_NO_IDS, _NO_SCORES) for _ in queries]
     depth, *deeper = _DEPTHS
     while True:
-        found = retriever.find(snapshot, queries, depth, allowed)
+        found = find(snapshot, queries, depth, allowed)
         runs = [run.followed_by(more).first(depth) for run, more in zip(runs, found, strict=True)]
         if depth >= k:
             return [run.first(k) for run in runs]

@@ -75,6 +75,7 @@ class LateSearcher:
         weights: Sequence[ArrayLike] | None = None,
         candidates: int | None = None,
         exhaustive: bool = False,
+        patient: bool = True,
         ties: TieOrder | None = None,
     ) -> list[Found]:
         """The k allowed passages of largest MaxSim for each query.
@@ -87,6 +88,8 @@ class LateSearcher:
             candidates: compressed passages to score exactly, at least k; None is 512, fewer where
                 a filter leaves few, and at least 8 * k.
             exhaustive: score every passage exactly, at any cost.
+            patient: without `candidates`, score more exactly for a query for which others may be
+                among the ten best.
             ties: the order of passages with equal scores; None is by ascending id.
 
         Returns:
@@ -112,7 +115,7 @@ class LateSearcher:
         for place, answer in self._exact(some, allowed):
             found[filled[place]].append(answer)
         depth = self.passages if exhaustive else candidates
-        for place, answer in narrow(self._compressed, some, k, depth, allowed):
+        for place, answer in narrow(self._compressed, some, k, depth, allowed, patient=patient):
             found[filled[place]].append(answer)
         return [
             top_k(np.concatenate([i for i, _ in f]), np.concatenate([s for _, s in f]), k, ties)
