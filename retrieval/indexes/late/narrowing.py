@@ -23,10 +23,13 @@ SURE = 10
 """So many of the best passages are looked for until another one among them is unlikely. The number
 of results wanted plays no part, so that the first ten do not depend on it."""
 
-DEVIATIONS = 5.0
+DEVIATIONS = 6.0
 """A passage is unlikely to be among them if its exact score would have to exceed its approximate
 one by more than the mean of those already scored plus so many standard deviations. Query words that
 no centroid represents well make the best passages such outliers."""
+
+MOST = 8192
+"""Maximum number of passages scored exactly by default, unless more results are wanted."""
 
 FINE = 1 << 14
 """Number of centroids for which `CANDIDATES` is enough. With half as many centroids, twice as many
@@ -117,7 +120,7 @@ def _default(segments: Sequence[CompressedSegment], total: int, k: int, patient:
     if not patient:
         return _Limits(least, least, least)
     step = max(_LEAST, few)
-    return _Limits(step, max(8 * k, step), max(least, LISTED))
+    return _Limits(step, max(8 * k, step), max(least, MOST))
 
 
 def _coarseness(segments: Sequence[CompressedSegment]) -> float:

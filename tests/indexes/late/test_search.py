@@ -398,7 +398,7 @@ def test_the_best_are_found_though_no_centroid_is_near_them(
     seen = scored_rows(monkeypatch)
     first = searcher.search([query], 10)[0][0]
     assert len(np.intersect1d(first, best)) >= 9
-    assert 128 < sum(seen) <= narrowing.LISTED
+    assert 128 < sum(seen) < count
     assert searcher.search([query], 40)[0][0][:10].tolist() == first.tolist()
     few = searcher.search([query], 10, candidates=sum(seen) // 8)[0][0]
     assert len(np.intersect1d(few, best)) < 9
