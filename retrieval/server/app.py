@@ -25,6 +25,7 @@ from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Handler, document
 from retrieval.server.page import page_routes
+from retrieval.server.paths import without_types
 from retrieval.server.problems import answer_to, answer_to_http, problem
 from retrieval.server.requests import Limits, body_of
 from retrieval.service.kept_collection import KeptCollection
@@ -129,7 +130,7 @@ def make_app(
         exception_handlers={HTTPException: answer_to_http},
         lifespan=lifespan,
     )
-    paths = {route.endpoint: route.path for route in routes}
+    paths = {route.endpoint: without_types(route.path) for route in routes}
     return metrics.counting(Guard(app, hosts=hosts, token=token), paths)
 
 

@@ -6,6 +6,7 @@ from retrieval.server import documents, models, searching, text_embeddings, vect
 from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Endpoint
+from retrieval.server.paths import REST
 from retrieval.server.requests import Limits
 
 
@@ -40,13 +41,13 @@ def endpoints(
         ),
         Endpoint(
             "GET",
-            f"{at}/view/{{id:path}}",
+            f"{at}/view/{{id:{REST}}}",
             "How a document is shown: its structure, or its colours.",
             shown.view,
         ),
         Endpoint(
             "GET",
-            f"{at}/pages/{{id:path}}",
+            f"{at}/pages/{{id:{REST}}}",
             "A picture of a page of a PDF file.",
             shown.page,
             query=viewing.PAGE,
@@ -55,7 +56,7 @@ def endpoints(
         ),
         Endpoint(
             "GET",
-            f"{at}/related/{{id:path}}",
+            f"{at}/related/{{id:{REST}}}",
             "Passages elsewhere that are similar to the text at a line.",
             shown.related,
             query=viewing.RELATED,
@@ -103,17 +104,20 @@ def endpoints(
             example={"id": "note-1"},
             writes=True,
         ),
-        Endpoint("GET", f"{at}/documents/{{id:path}}", "A document with its text.", held.get),
+        Endpoint("GET", f"{at}/documents/{{id:{REST}}}", "A document with its text.", held.get),
         Endpoint(
             "DELETE",
-            f"{at}/documents/{{id:path}}",
+            f"{at}/documents/{{id:{REST}}}",
             "Delete a document.",
             held.delete_one,
             writes=True,
         ),
         Endpoint("GET", "/v1/models", "The encoder, in OpenAI's list of models.", model.list),
         Endpoint(
-            "GET", "/v1/models/{id:path}", "The encoder by its name, in OpenAI's form.", model.one
+            "GET",
+            f"/v1/models/{{id:{REST}}}",
+            "The encoder by its name, in OpenAI's form.",
+            model.one,
         ),
         Endpoint(
             "POST",

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from retrieval import __version__
 from retrieval.server.ndjson import TYPE as NDJSON
+from retrieval.server.paths import parameters_of, without_types
 from retrieval.service.arguments import Argument, schema_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _MEANS = {"name": "an index's name, or `default` for the first", "id": "a document's id"}
 
 
@@ -62,7 +62,7 @@ def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
     """
     paths: dict[str, dict[str, Any]] = {}
     for one in endpoints:
-        path = _PARAMETER.sub(r"{\1}", one.path)
+        path = without_types(one.path)
         paths.setdefault(path, {})[one.method.lower()] = _operation(one)
     components: dict[str, Any] = {"schemas": {"Problem": _PROBLEM}}
     said: dict[str, Any] = {
@@ -104,7 +104,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
             "description": _MEANS[name],
             "schema": {"type": "string"},
         }
-        for name in _PARAMETER.findall(one.path)
+        for name in parameters_of(one.path)
     ]
     for argument in one.query:
         schema = argument.schema()
@@ -154,5 +154,5 @@ def _operation(one: Endpoint) -> dict[str, Any]:
 
 
 def _operation_id(one: Endpoint) -> str:
-    words = re.findall(r"\w+", one.path.replace(":path", ""))
+    words = re.findall(r"\w+", without_types(one.path))
     return "_".join([one.method.lower(), *words])

@@ -155,6 +155,21 @@ def test_documents_are_listed_by_pages_and_got(client: Client) -> None:
     ]
 
 
+def test_an_id_with_line_ends_is_only_itself(client: Client) -> None:
+    texts = {"a": "one", "a\n": "two", "a\r\nb\n": "three", "a\0\u2028": "four"}
+    given = [{"id": id, "text": text} for id, text in texts.items()]
+    assert client.post(f"{AT}/documents", {"documents": given}).json["changed"] == 4
+    for id, text in texts.items():
+        address = quote(id, safe="")
+        assert client.get(f"{AT}/documents/{address}").json["text"] == text
+        assert client.get(f"{AT}/view/{address}").json["kind"] == "text"
+        assert client.get(f"{AT}/related/{address}").status == 200
+    assert client.ask("DELETE", f"{AT}/documents/a%0A").json == {"deleted": 1}
+    assert client.ask("DELETE", f"{AT}/documents/a%0A").status == 404
+    assert client.get(f"{AT}/documents/a").json["text"] == "one"
+    assert client.get("/v1/models/no%0Asuch").detail.startswith("there is no model")
+
+
 def test_documents_are_added_replaced_found_and_deleted(client: Client) -> None:
     added = client.post(f"{AT}/documents", {"documents": [{"id": "z", "text": "zebras graze"}]})
     assert added.json == {"given": 1, "changed": 1}

@@ -40,7 +40,7 @@ def test_requests_are_counted_by_route_and_status(client: Client) -> None:
     client.get("/" + "x" * 100)
     client.get("/health", Host="evil.example")
     name = "retrieval_http_requests_total"
-    document = "/v1/indexes/{name}/documents/{id:path}"
+    document = "/v1/indexes/{name}/documents/{id}"
     got = samples(client)
 
     def count(method: str, route: str, status: str) -> float:

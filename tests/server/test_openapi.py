@@ -15,6 +15,7 @@ from retrieval import Index
 from retrieval.server.endpoints import endpoints
 from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
+from retrieval.server.paths import without_types
 from retrieval.server.requests import Limits
 from retrieval.service.updating import update
 from tests.server.conftest import Client, Serve
@@ -93,7 +94,7 @@ def test_every_endpoint_is_described_and_its_example_works(client: Client, tmp_p
     table = endpoints(indexes, limits, Metrics(indexes, limits), read_only=False)
     assert sum(map(len, said.values())) == len(table)
     for one in table:
-        path = one.path.replace(":path", "")
+        path = without_types(one.path)
         assert one.method.lower() in said[path]
         ids = {"/pages/": PDF, "/models/": "fake-words"}
         id = next((own for part, own in ids.items() if part in path), "odd/ä?#%2F")
