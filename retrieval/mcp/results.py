@@ -97,8 +97,10 @@ def _shown(hit: Hit, lines: int) -> tuple[dict[str, Any], str]:
 
 
 def noted(notes: Sequence[str]) -> list[str]:
-    """Notes as lines."""
-    return [f"note: {note}" for note in notes]
+    """Notes as lines; what they name, such as files, cannot begin another line."""
+    from retrieval.service.printable import safe
+
+    return [f"note: {safe(note)}" for note in notes]
 
 
 def cut(text: str) -> str:

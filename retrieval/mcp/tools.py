@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,6 +217,7 @@ class Tools:
         self._allow_write = allow_write
         self._allow_making = allow_making
         self._updates: Updates | None = None
+        self._lock = threading.Lock()  # guards `_updates`
 
     def search(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """The best passages for a query."""
@@ -246,6 +248,7 @@ class Tools:
     def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Lines of a document."""
         from retrieval.service.lookup import find_document, lines_of
+        from retrieval.service.printable import safe
 
         values = checked(_READ, given)
         kept, notes = self._ready(call)
@@ -278,13 +281,14 @@ class Tools:
             "text": "\n".join(rows),
             "notes": notes,
         }
-        head = f"{structured['path']} lines {first}-{end} of {lines.total}"
+        head = f"{safe(str(structured['path']))} lines {first}-{end} of {lines.total}"
         return ToolResult("\n".join([head, *rows, *noted(notes)]), structured)
 
     def outline(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Headings and definitions of a file."""
         from retrieval.service.json_shape import plain_value
         from retrieval.service.lookup import find_document, outline_of
+        from retrieval.service.printable import safe
 
         values = checked((_PATH,), given)
         kept, notes = self._ready(call)
@@ -302,7 +306,7 @@ class Tools:
             notes = [*notes, "no headings and no definitions were found"]
         path = str(document.metadata.get("path") or document.id)
         structured = {"path": path, "entries": plain_value(entries), "notes": notes}
-        return ToolResult("\n".join([path, *rows, *noted(notes)]), structured)
+        return ToolResult("\n".join([safe(path), *rows, *noted(notes)]), structured)
 
     def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """What the index contains."""
@@ -376,9 +380,10 @@ class Tools:
         return kept
 
     def _of(self, kept: KeptOpen) -> Updates:
-        if self._updates is None:
-            self._updates = Updates(kept, allow_write=self._allow_write)
-        return self._updates
+        with self._lock:
+            if self._updates is None:
+                self._updates = Updates(kept, allow_write=self._allow_write)
+            return self._updates
 
 
 def _status_of_collection(kept: KeptCollection) -> ToolResult:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retrieval.sync import SyncProgress, SyncReport
 
 WAIT_S = 40.0
-"""Maximum time a call waits; clients give up after a minute."""
+"""Maximum time from when a call came to its answer; clients give up after a minute."""
 
 _TELL_S = 0.5
 """Interval of progress messages of a waiting call."""
@@ -125,12 +125,11 @@ class Updates:
     def _wait(self, run: _Run, call: Call) -> list[str]:
         from retrieval.errors import IndexLocked
 
-        until = time.monotonic() + WAIT_S
-        began = time.monotonic()
+        until = call.began + WAIT_S
         while not run.done.wait(min(_TELL_S, max(0.0, until - time.monotonic()))):
             if call.cancelled.is_set():
                 raise CancelledError
-            waited = time.monotonic() - began
+            waited = time.monotonic() - call.began
             call.progress(round(waited, 1), None, run.said())
             if time.monotonic() >= until:
                 return [

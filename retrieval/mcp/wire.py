@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,11 +66,13 @@ class Call:
 
     Attributes:
         cancelled: set when the client cancels the call or disconnects.
+        began: when it was received, by the monotonic clock: it may wait for a thread.
     """
 
     _send: Callable[[Message], None]
     _token: str | int | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=time.monotonic)
     _last: float = -1.0
 
     def progress(self, done: float, total: float | None, message: str) -> None:

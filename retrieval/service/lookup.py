@@ -114,8 +114,8 @@ def documents_at(index: Opened, name: str, folders: Sequence[Path]) -> list[Docu
         name: as for `find_document`.
         folders: what a relative path may be relative to; the first with a match is used.
     """
-    if "\0" in name:
-        return []
+    if "\0" in name:  # which no path has
+        folders = ()
     try:
         places = [source_id(folder / name, files_folder(index)) for folder in folders]
     # half a surrogate pair that does not stand for a byte of a file name
@@ -166,7 +166,7 @@ def documents_shown_as(index: Opened, name: str, folders: Sequence[Path]) -> lis
 
 def unknown_document(name: str) -> InputError:
     """The error for a name that leads to no document."""
-    return InputError(f"the index holds no document {name!r}; name a path as a hit shows it")
+    return InputError(f"the index holds no document {name!r:.200}; name a path as a hit shows it")
 
 
 def lines_of(document: Document, first: int, last: int) -> Lines:
