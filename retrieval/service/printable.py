@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile(
+    r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065"
     "\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
@@ -47,7 +49,7 @@ def _columns(character: str) -> int:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    return {"\t": "    ", "\n": " ", "\r": ""}.get(match[0], "\ufffd")
+    return {"\t": "    ", "\r\n": " ", "\n": " ", "\r": " "}.get(match[0], "\ufffd")
 
 
 def _told(match: re.Match[str]) -> str:

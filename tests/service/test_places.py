@@ -122,7 +122,7 @@ def test_a_name_that_several_files_are_shown_by_names_them(
 ) -> None:
     monkeypatch.setattr(retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder())
     with Index.create(tmp_path / ".retrieval") as index:
-        index.add([Document("a\nb", "one"), Document("a\r b", "two"), Document("c\td", "three")])
+        index.add([Document("a\nb", "one"), Document("a\rb", "two"), Document("c\td", "three")])
         with pytest.raises(InputError, match="stands for 2 names, such as 'a"):
             find_place(index, "a b:1", here=tmp_path)
         assert find_place(index, "c    d", here=tmp_path).document.text == "three"
