@@ -27,7 +27,8 @@ MOST_VALUES = 30
 def overview(index: Opened) -> dict[str, Any]:
     """Numbers of documents by folder, by `KEYS` and by `others`, and the status.
 
-    `others` are further keys with few distinct text values.
+    `others` are further keys with few distinct text values; in a filter they stand in backquotes,
+    as a key may have any characters and names, but for a backquote.
     """
     paths = {str(path): count for path, count in index.values("path")}
     return {
@@ -49,10 +50,10 @@ def _others(index: Opened) -> Iterator[tuple[str, list[tuple[Any, int]]]]:
     keys = [
         key
         for key, types in index.metadata_keys().items()
-        if key not in _OF_FILES and types.keys() <= {"text", "list"}
+        if key not in _OF_FILES and types.keys() <= {"text", "list"} and "`" not in key
     ]
     for key in keys[:MOST_KEYS]:
-        values = index.values(key)
+        values = index.values(f"`{key}`")
         if 1 < len(values) <= MOST_VALUES and all(isinstance(value, str) for value, _ in values):
             yield key, values
 

@@ -51,6 +51,19 @@ def test_what_is_in_and_what_is_left_out(tmp_path: Path) -> None:
     assert (rest["new"], rest["gone"]) == (1, 0)
 
 
+def test_keys_of_any_name_are_grouped_by(tmp_path: Path) -> None:
+    keys = ["first name", "in", "not", "a.b", "kläge", "heading", "text"]
+    with Index.create(tmp_path / "index", encoder=FakeEncoder()) as index:
+        for value in ("x", "y"):
+            metadata = dict.fromkeys([*keys, "a`b"], value) | {"a": {"b": "no"}}
+            index.add([Document(value, "words", metadata=metadata)])
+        found = overview(index)["others"]
+        rows = [{"value": value, "documents": 1} for value in ("x", "y")]
+        assert found == dict.fromkeys(sorted(keys), rows)
+        for key in found:
+            assert index.ids(f'`{key}` == "y"') == ["y"]
+
+
 def test_an_index_without_files_leaves_nothing_out(tmp_path: Path) -> None:
     with Index.create(tmp_path / "index", encoder=FakeEncoder()) as index:
         assert left_out(index) == {

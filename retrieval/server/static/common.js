@@ -35,7 +35,10 @@ async function asked(path, body, signal) {
   const method = body ? "POST" : "GET";
   const answer = await fetch(place, { method, headers, signal, body: body && JSON.stringify(body) });
   if (answer.status === 401) at("login").hidden = false;
-  if (!answer.ok) throw new Error((await answer.json()).detail);
+  if (!answer.ok) { // a proxy's own error is no JSON
+    const { detail } = await answer.json().catch(() => ({}));
+    throw new Error(detail ?? `the server answered ${answer.status} ${answer.statusText}`);
+  }
   return answer;
 }
 

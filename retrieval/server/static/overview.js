@@ -12,7 +12,9 @@ let changed = () => {};
 export const onFilter = (act) => { changed = act; };
 
 const quoted = (value) => `"${value.replace(/["\\]/g, "\\$&")}"`;
-const name = (key) => /^[A-Za-z_]\w*$/.test(key) ? key : `[${quoted(key)}]`;
+// In backquotes a key is that of the metadata, whatever its characters: not `heading`, nor a word
+// of the filter's language.
+const name = (key) => KEYS.includes(key) ? key : `\`${key}\``;
 
 // The filters as an expression of docs/filters.md; "" where there are none.
 export const where = () => filters.map(([key, value]) => key === "path"
@@ -88,8 +90,10 @@ function kept({ documents, status }) {
   const parts = status.bytes_by_part
     ? Object.entries(status.bytes_by_part).map(([part, bytes]) => [part, kilobytes(bytes)])
     : [["shards", status.shards], ...status.documents_by_shard.map((n, at) => [`documents, shard ${at}`, n])];
-  const late = status.late && status.token_dim
-    ? [["a token's vector", `${status.token_dim} numbers of ${status.late.bits} bits`]] : [];
+  const bits = new Set(Object.keys(status.regimes ?? {}).map((way) => way === "exact" ? "8 bits"
+    : status.late?.bits ? `${status.late.bits} bits` : "4 bits, or 2 once there are many"));
+  const late = status.token_dim && bits.size
+    ? [["a token's vector", `${status.token_dim} numbers of ${[...bits].join(" and ")}`]] : [];
   const ways = Object.entries(status.regimes ?? {}).map(([way, count]) => [`passages, ${way}`, count]);
   const details = element("details");
   details.append(element("summary", "", "How it is kept"), table([...parts, ...late, ...ways]));
