@@ -130,6 +130,9 @@ def make_app(
         exception_handlers={HTTPException: answer_to_http},
         lifespan=lifespan,
     )
+    # The address to redirect to would be made of what a proxy passes on: without TLS, and without
+    # the path under which it serves.
+    app.router.redirect_slashes = False
     paths = {route.endpoint: without_types(route.path) for route in routes}
     return metrics.counting(Guard(app, hosts=hosts, token=token), paths)
 

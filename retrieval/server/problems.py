@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from retrieval.cancellation import CancelledError
 from retrieval.errors import (
@@ -107,12 +108,24 @@ async def answer_to_http(request: Request, error: Exception) -> Response:
     status = int(getattr(error, "status_code", 500))
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     if status == 405:
-        detail = f"{request.url.path} is not for {request.method}; see /openapi.json"
+        allowed = ", ".join(_methods_at(request))
+        headers = {**headers, "allow": allowed}
+        detail = f"this path is not for {request.method}; it is for {allowed}"
     elif status == 404:
         detail = "there is nothing at this path; /openapi.json lists all paths"
     else:
         detail = str(getattr(error, "detail", "") or HTTPStatus(status).phrase)
     return problem(status, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """The methods of all routes of a request's path; Starlette itself names those of the first."""
+    return sorted(
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    )
 
 
 def _status(error: RetrievalError) -> int:

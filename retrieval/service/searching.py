@@ -96,10 +96,11 @@ def search_many(
     Raises:
         InputError: a query is invalid, for which `Index.search_batch` would return no hits.
     """
-    for query in queries or ():
+    for at, query in enumerate(queries or ()):
         problem = query_problem(query)
         if problem is not None:
-            raise InputError(problem)
+            several = queries is not None and len(queries) > 1
+            raise InputError(f"queries[{at}]: {problem}" if several else problem)
     if queries is None and options.explain:
         raise InputError("explain shows what the words of a query matched; give its text as well")
     for last in (False,) * _TRIES + (True,):

@@ -27,6 +27,22 @@ def test_health_and_ready(client: Client) -> None:
     assert client.get("/ready").json == {"status": "ready"}
 
 
+def test_a_method_that_a_path_has_not_is_said_with_all_it_has(client: Client) -> None:
+    for path, methods in (
+        (f"{AT}/documents", "DELETE, GET, HEAD, POST"),
+        (f"{AT}/documents/a%0Ab", "DELETE, GET, HEAD"),
+        (f"{AT}/search", "POST"),
+    ):
+        refused = client.ask("PUT", path, {})
+        assert (refused.status, refused.headers["allow"]) == (405, methods)
+        assert refused.detail.endswith(f"it is for {methods}")
+
+
+def test_a_path_with_a_slash_at_its_end_is_not_sent_elsewhere(client: Client) -> None:
+    for path in ("/v1/indexes/", f"{AT}/search/", "/health/"):
+        assert client.get(path).status == 404
+
+
 def test_a_search_answers_what_the_library_does(client: Client) -> None:
     with Index.open(client.folder / "notes") as index:
         expected = hits_as_dicts(index.search("who waits", k=2))
@@ -290,6 +306,7 @@ def test_a_server_that_only_reads(serve: Serve) -> None:
             "documents[0]: id is missing; give",
         ),
         ("POST", f"{AT}/documents", {"documents": ["x"]}, 400, "give a list of objects"),
+        ("POST", f"{AT}/search", {"queries": ["a", " "]}, 400, "queries[1]: the query is empty"),
         ("DELETE", f"{AT}/documents", None, 400, "give one of `id` and `where`"),
         ("DELETE", f"{AT}/documents?where=%20", None, 400, "matches every document"),
         ("POST", "/v1/embeddings", {"input": [[1, 2]]}, 400, "token ids"),
