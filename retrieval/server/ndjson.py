@@ -148,6 +148,8 @@ class JsonLines(Response):
             try:
                 async for value in values:
                     await send(_line(value))
+                    # That the client is gone is noticed here; asyncio logs each line after it.
+                    await asyncio.sleep(0)
             except ClientDisconnect:
                 pass
             except Exception as error:

@@ -8,14 +8,16 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from retrieval import Index
 from retrieval.errors import IndexLocked
 from retrieval.server import documents, ndjson
+from retrieval.server.ndjson import JsonLines
 from retrieval.server.requests import Limits
 from retrieval.service.kept_open import KeptOpen
 from tests.server.conftest import DOCUMENTS, Answer, Client, Serve
@@ -266,6 +268,29 @@ def test_a_list_that_nobody_reads_to_its_end_lets_its_index_go(
         assert connection.recv(1000)
         assert users
     eventually(lambda: not users)
+
+
+def test_that_a_client_is_gone_is_noticed_between_lines() -> None:
+    async def lines() -> AsyncGenerator[int, None]:
+        for number in range(3):
+            yield number
+
+    async def sent() -> list[str]:
+        events: list[str] = []
+
+        async def send(message: Message) -> None:
+            events.append("line")
+            # As asyncio does once it fails to write; it logs whatever is written before that.
+            asyncio.get_running_loop().call_soon(events.append, "gone")
+
+        async def receive() -> Message:
+            raise AssertionError
+
+        await JsonLines(lines())({"type": "http"}, receive, send)
+        return events
+
+    events = asyncio.run(sent())
+    assert events[1:5] == ["line", "gone", "gone", "line"]
 
 
 def test_a_long_list_is_of_one_generation(client: Client) -> None:
