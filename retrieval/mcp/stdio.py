@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval import __version__
+from retrieval.files.places import absolute_folder
 from retrieval.mcp.importing import import_services
 from retrieval.mcp.lines import serve_lines
 from retrieval.mcp.tools import Tools, instructions, is_there, make_tools
@@ -67,7 +68,7 @@ def serve(place: Path | str, *, encoder: str | None = None, allow_write: bool = 
         encoder: the encoder that it was built with, if it is loaded from another place.
         allow_write: whether an existing index may be changed.
     """
-    place = place.absolute() if isinstance(place, Path) else place
+    place = absolute_folder(place) if isinstance(place, Path) else place
     index = _Lazy(place, encoder)
     tools = Tools(index.get, allow_write=allow_write)
     server = Server(

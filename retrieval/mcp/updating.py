@@ -164,13 +164,17 @@ def _root_of(folder: Path) -> Path:
     """The folder that a new index at `folder` covers: its parent.
 
     Raises:
-        InputError: it is a home folder or above one: too much to index in a call.
+        InputError: it does not exist, or is a home folder or above one: too much to index in a
+            call.
     """
     from retrieval.errors import InputError
+    from retrieval.service.location import home_folder
 
     root = folder.parent
-    home = Path("~").expanduser()
-    if root == home or root in home.parents:
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root} any more; start in another project's folder")
+    home, real = home_folder(), root.resolve()
+    if home is not None and (real == home.resolve() or real in home.resolve().parents):
         raise InputError(
             f"there is no index at {folder}, and all of {root} is not indexed unasked; start in a "
             "project's folder, or create an index with `retrieval index PATH`"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.errors import InputError
-from retrieval.files.places import is_url
+from retrieval.files.places import absolute_folder, is_url
 from retrieval.index import Index
 from retrieval.server.problems import Problem
 from retrieval.service.kept_collection import KeptCollection
@@ -123,5 +123,5 @@ class Indexes:
 def _name(named: Path | str) -> str:
     if isinstance(named, str) and is_url(named):
         return named.rstrip("/").rpartition("/")[2] or DEFAULT
-    place = Path(named).absolute()
+    place = absolute_folder(Path(named))
     return (place.parent.name if place.name == FOLDER else place.name) or DEFAULT

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from retrieval.errors import RetrievalError
+from retrieval.files.places import absolute_folder
 from retrieval.index import Index
 from retrieval.service.opening import is_index, open_or_create
 from retrieval.store.schema import DATABASE, not_found
@@ -33,7 +34,7 @@ class KeptOpen:
     """
 
     def __init__(self, folder: Path, *, encoder: str | None = None) -> None:
-        self.folder = folder.absolute()
+        self.folder = absolute_folder(folder)
         self._files = (self.folder / DATABASE, self.folder / f"{DATABASE}-wal")
         self._encoder = encoder
         self._lock = threading.Lock()

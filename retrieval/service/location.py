@@ -30,7 +30,7 @@ def index_to_write(given: Path | None, covers: Callable[[Path, Path], bool]) -> 
     if given is not None:
         return given
     here = Path.cwd()
-    home = _home()
+    home = home_folder()
     common = False  # whether this is a folder above all projects
     for folder in (here, *here.parents):
         common = common or (folder == home and folder != here)
@@ -117,7 +117,8 @@ def _from(here: Path, index: Path) -> Path:
     return Path(os.path.relpath(index, here))
 
 
-def _home() -> Path | None:
+def home_folder() -> Path | None:
+    """The user's home folder; None if the user has none."""
     try:
         return Path.home()
     except RuntimeError:  # a user without an entry, and HOME is not set

@@ -266,6 +266,38 @@ def test_a_home_folder_is_not_indexed_unasked(
         assert not index.exists()
 
 
+def test_a_home_folder_is_known_by_any_path(
+    open_tools: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    for path in (folder / "src" / ".." / ".retrieval", folder.parent / "link" / ".retrieval"):
+        with pytest.raises(ToolError, match="is not indexed unasked") as raised:
+            open_tools(index=path)("search", query="lock")
+        assert ".." not in str(raised.value)
+        assert not path.exists()
+
+
+def test_a_user_without_a_home_folder_is_served(
+    open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    assert open_tools()("search", query="lock").structured["hits"]
+
+
+def test_a_project_that_was_deleted_is_not_made_again(open_tools: Open, folder: Path) -> None:
+    ask = open_tools(allow_write=True)
+    ask("search", query="lock")
+    shutil.rmtree(folder)
+    for tool, values in (("search", {"query": "lock"}), ("index", {})):
+        with pytest.raises(ToolError, match="there is no folder"):
+            ask(tool, **values)
+    assert not folder.exists()
+
+
 def test_an_index_that_could_not_be_filled_is_not_left_empty(
     open_tools: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from retrieval import Document, Hybrid, Index
 from retrieval.errors import IndexLocked, InputError
 from retrieval.server.app import make_app
+from retrieval.server.indexes import Indexes
 from retrieval.server.requests import Limits
 from retrieval.service.json_shape import hits_as_dicts
 from tests.index.fake_encoder import FakeEncoder
@@ -382,6 +383,21 @@ def test_an_index_that_is_gone_is_not_ready(client: Client) -> None:
     assert gone.status == 404
     assert gone.json["code"] == "IndexNotFound"
     assert client.get("/health").status == 200
+
+
+@pytest.mark.parametrize("named", ["../.retrieval", "..", "../../notes", "link/../notes"])
+def test_an_index_above_the_current_folder_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    here = tmp_path / "notes" / "deep"
+    here.mkdir(parents=True)
+    (tmp_path / "notes" / "notes").mkdir()
+    (here / "link").symlink_to(here)
+    monkeypatch.chdir(here)
+    indexes = Indexes([named])
+    assert indexes.names == ["notes"]
+    assert ".." not in indexes.folders["notes"].folder.parts
+    assert indexes.folders["notes"].folder.resolve() == Path(named).resolve()
 
 
 def test_indexes_have_names(tmp_path: Path) -> None:
