@@ -19,7 +19,7 @@ class Changes:
         mirror: whether all other documents are deleted.
         unreadable: called after the documents were read; returns ids of files and folders whose
             documents are kept nevertheless.
-        delete: ids of documents to delete.
+        delete: ids of documents to delete, except those that are added.
         compact: whether to rewrite all shards without deleted passages.
     """
 

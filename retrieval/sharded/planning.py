@@ -23,6 +23,9 @@ from retrieval.sharded.writing import ShardResult, ShardTask
 Write = Callable[[ShardTask], ShardResult]
 Progress = Callable[[int, int], object]
 
+_PASSAGE_BYTES = 512
+"""About how many bytes of text a passage has."""
+
 
 def planned(
     place: Place,
@@ -81,11 +84,15 @@ def planned(
 
 
 def _trainer(base: Manifest, found: Spooled, changed: Set[int]) -> int | None:
-    """The shard that may train the codec, if there is none yet: the one with most documents."""
+    """The shard that may train the codec, if there is none yet: the one with most text."""
     if base.codec is not None or base.settings.token_dim is None or not changed:
         return None
-    new = found.documents
-    return max(changed, key=lambda one: (base.shards[one].documents + new.get(one, 0), -one))
+
+    def size(number: int) -> int:
+        new = sum(section.size for section in found.sections.get(number, ()))
+        return base.shards[number].passages * _PASSAGE_BYTES + new
+
+    return max(changed, key=lambda one: (size(one), -one))
 
 
 def _digest(base: Manifest, changes: Changes, found: Spooled, unreadable: Sequence[str]) -> str:

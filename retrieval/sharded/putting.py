@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from retrieval.index.writing.writer import Writer
 from retrieval.sharded.spool import Incoming, SpoolSection, spooled
@@ -14,7 +14,7 @@ class Putting:
     """Puts the documents of a shard, in one or several passes over them.
 
     Attributes:
-        owners: the ids of the documents seen so far, with the files they came from.
+        seen: the ids of all documents, after the first pass.
         counts: numbers of documents added, updated and unchanged.
         problems: one line for each document that was left out.
     """
@@ -29,19 +29,22 @@ class Putting:
             storage: where the spooled documents are.
             sections: the sections with this shard's documents.
         """
-        self.owners: dict[str, str | None] = {}
+        self.seen: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
+        self._owners: dict[str, str | None] = {}
         self._writer = writer
         self._storage = storage
         self._sections = sections
 
-    def put(self, chosen: Callable[[str], bool]) -> int:
-        """Put the documents with chosen ids, and commit; returns how many others there are."""
-        others = 0
+    def put(self, chosen: Callable[[str], bool]) -> Set[str]:
+        """Put the documents with chosen ids, and commit; returns the ids of the others."""
+        others: set[str] = set()
         for one in spooled(self._storage, self._sections):
-            if not chosen(one.document.id):
-                others += 1
+            id = one.document.id
+            self.seen.add(id)
+            if not chosen(id):
+                others.add(id)
             elif self._is_new(one):
                 outcome = self._writer.put(one.document, None, one.outline, reader=one.reader)
                 self.counts[outcome] += 1
@@ -51,10 +54,10 @@ class Putting:
     def _is_new(self, one: Incoming) -> bool:
         """Whether no earlier document has its id; without a file, the last one is kept."""
         id = one.document.id
-        if id not in self.owners or one.origin is None:
-            self.owners[id] = one.origin
+        if id not in self._owners or one.origin is None:
+            self._owners[id] = one.origin
             return True
-        owner = self.owners[id]
+        owner = self._owners[id]
         self.problems.append(
             f"{one.origin}: document id {id!r} already belongs to a document from {owner}, "
             "which stays; give each document an id of its own"

@@ -60,7 +60,7 @@ class ShardTask:
         sections: the sections with this shard's documents.
         mirror: whether all other documents are deleted.
         unreadable: ids of files and folders whose documents are kept nevertheless.
-        delete: ids of documents to delete.
+        delete: ids of documents to delete, except those that are put.
         compact: whether to rewrite it without deleted passages.
         record: the object that records that it is done, and the result, until the commit.
         memory: bytes that compressing token vectors may use.
@@ -170,8 +170,8 @@ def _write(
             else:
                 codec = _taken(writer, storage, task, work)
                 putting.put(lambda id: True)
+                _delete(writer, putting, task)
                 codec = codec or _taken(writer, storage, task, work)
-            putting.counts["deleted"] += _deleted(writer, task, putting.owners.keys())
         if task.compact and task.base is not None and _is_loose(folder, task.base):
             index.compact()
         damage = index.verify()
@@ -207,29 +207,35 @@ def _trained(
 ) -> CodecRecord | None:
     """Put the documents and train the collection's codec, if the shard is large enough for one.
 
-    A sample of them trains it, so that no token vector is compressed twice.
+    A sample of them trains it, so that no token vector is compressed twice. What the build deletes
+    is deleted before, since neither the codec nor the decision for one should depend on it.
     """
     writer.give_codec(None)
     sample = TrainingSample(task.sections)
     left = putting.put(lambda id: id in sample)
-    codec = writer.train_codec(1 + left / max(1, writer.store.counts().documents))
+    _delete(writer, putting, task)
+    codec = writer.train_codec(_growth(writer.store, left))
     if left:
         putting.put(lambda id: id not in sample)
         codec = codec or writer.train_codec()
     return None if codec is None else _sent_codec(codec, storage, work)
 
 
-def _deleted(writer: Writer, task: ShardTask, put: Set[str]) -> int:
-    """Delete the documents to be removed, and return their number.
+def _growth(store: Store, left: Set[str]) -> float:
+    """How many times its documents the shard has once those with these ids are put as well."""
+    new = len(left.difference(store.ids())) if left else 0
+    return 1 + new / max(1, store.counts().documents)
 
-    Args:
-        put: ids of the documents of this build.
-    """
-    gone = list(task.delete)
+
+def _delete(writer: Writer, putting: Putting, task: ShardTask) -> None:
+    """Delete what the build deletes, once all of its documents were seen, and commit."""
+    gone = [id for id in task.delete if id not in putting.seen]
     if task.mirror:
-        left = sorted(set(writer.store.ids()) - put)
+        left = sorted(set(writer.store.ids()) - putting.seen)
         gone += [id for id in left if not _is_unreadable(writer.store, id, task.unreadable)]
-    return deleting.delete(writer, gone, None) if gone else 0
+    if gone:
+        putting.counts["deleted"] += deleting.delete(writer, gone, None)
+        writer.commit()
 
 
 def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:

@@ -150,3 +150,31 @@ def test_no_token_vector_is_compressed_twice(
         own = tokens[counts.index(max(counts))]
         assert trained[0] == own if most != 2000 else 0.6 * own < trained[0] < 1.6 * own
         assert len(codecs(index)) == 1 and None not in codecs(index)
+
+
+@pytest.mark.parametrize("most", [1 << 25, 2000])
+@pytest.mark.parametrize("prefix", ["", "moved/"])
+def test_a_shard_that_does_not_grow_stays_exact(
+    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, prefix: str
+) -> None:
+    """Whether all of its documents are replaced by others, or changed."""
+    monkeypatch.setattr("retrieval.sharded.training_sample.SAMPLE_BYTES", most)
+    with create(folder, tmp_path, shards=2, late=LateOptions(exact_passages=25)) as index:
+        index.add(documents(40))
+        assert codecs(index) == {None}
+        others = [Document(prefix + one.id, one.text + " w9") for one in documents(40)]
+        index.change(Changes(map(Incoming, others), mirror=True))
+        assert len(index) == 40 and codecs(index) == {None}
+
+
+def test_the_shard_with_most_passages_trains(folder: Storage, tmp_path: Path) -> None:
+    """Another one has more documents."""
+    ids = [f"d{n}" for n in range(60)]
+    few = next(id for id in ids if shard_of(id, 2) == 1)
+    text = "\n\n".join(f"w{n} w{n % 7} w{n % 11}" for n in range(600))
+    several = [Document(id, "w1 w2 w3") for id in ids if shard_of(id, 2) == 0]
+    late = LateOptions(exact_passages=40)
+    with create(folder, tmp_path, 2, passage_tokens=32, late=late) as index:
+        index.add([*several, Document(few, text)])
+        assert index.status().documents_by_shard[0] > 20
+        assert len(codecs(index)) == 1 and None not in codecs(index)
