@@ -24,6 +24,8 @@ def newest(storage: ObjectStorage) -> Manifest | None:
         IndexCorrupted: `CURRENT` or a manifest is damaged.
         IndexFormatError: a newer release wrote it.
     """
+    if not storage.is_there():
+        return None
     number = _number(storage, storage.read(CURRENT)) or 0
     content = storage.read(_name(number)) if number else None
     if number and content is None:

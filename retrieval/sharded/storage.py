@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import random
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from retrieval.errors import MissingDependency, StorageError
 from retrieval.files.places import is_url
@@ -32,6 +34,9 @@ _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _KINDS = "file:///folder, s3://bucket/name, gs:// or az://"
+
+_IGNORED = re.compile("[?#]")
+"""What would end the place in a URL: the rest would be left out, and another place written to."""
 
 _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
@@ -95,7 +100,6 @@ class ObjectStorage:
         """
         try:
             import obstore
-            from obstore.store import from_url
         except ImportError as error:
             raise MissingDependency(
                 f"object storage needs obstore: pip install 'modernbert-retrieval[{EXTRA}]'"
@@ -106,6 +110,12 @@ class ObjectStorage:
         if self.url.startswith(_FOLDER) and not self.url.startswith(f"{_FOLDER}/"):
             path = url.removeprefix(_FOLDER)
             raise StorageError(f"{url!r} is not an absolute path; give file:///FOLDER/{path}")
+        odd = _IGNORED.search(url)
+        if odd:
+            raise StorageError(
+                f"{url!r} contains {odd[0]!r}, where the place in a URL ends; if it is part of a "
+                f"name, write %{ord(odd[0]):02X}"
+            )
         given: dict[str, Any] = dict(options or {})
         if self.url.startswith(_FOLDER):
             given["mkdir"] = True
@@ -119,8 +129,27 @@ class ObjectStorage:
             kind = None
         if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
             raise StorageError(f"{url} is not an address of object storage; give {_KINDS}")
+        self._options = given
+        if not self.url.startswith(_FOLDER):  # a folder is made, if missing, once it is needed
+            _ = self._store
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from obstore.store import from_url
+
         with self._told(""):
-            self._store: ObjectStore = from_url(self.url, **given)
+            return from_url(self.url, **self._options)
+
+    def is_there(self) -> bool:
+        """False if it is a folder of this machine that does not exist; nothing is made."""
+        if not self.url.startswith(_FOLDER):
+            return True
+        try:
+            return stat.S_ISDIR(Path(unquote(self.url.removeprefix(_FOLDER))).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # reading it says why it cannot be read
 
     def read(self, name: str) -> bytes | None:
         """The content of an object, or None if there is none."""

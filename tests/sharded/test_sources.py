@@ -90,6 +90,18 @@ def test_a_url_of_nothing_is_refused(pages: str, pattern: str) -> None:
     assert not Path(f"{pages.removeprefix('file://')}/nowhere").exists()
 
 
+def test_a_name_may_hold_what_is_special_in_urls_and_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "100% #1" / "in"
+    folder.mkdir(parents=True)
+    for name in ("a?b%20c#.md", "d[1].md"):
+        (folder / name).write_text("here")
+    base = f"file://{tmp_path}/100%25 %231/in"
+    assert named(base, base) == ["a?b%20c#.md", "d[1].md"]
+    assert named(f"{base}/d[[]1].md", base) == ["d[1].md"]
+    with pytest.raises(InputError, match=r"to name a \[, \* or \? itself, write \[\[\]"):
+        named(f"{base}/d[1].md", base)
+
+
 def of_urls(*urls: str, options: ReadOptions | None = None, max_bytes: int = MAX_BYTES) -> Changes:
     found = tuple(one for url in urls for one in files_at(url))
     return Changes(remote=RemoteFiles(found, options or ReadOptions(), max_bytes), mirror=True)

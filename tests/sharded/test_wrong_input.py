@@ -282,6 +282,27 @@ def test_a_collection_is_named_by_a_whole_url(tmp_path: Path) -> None:
             ShardedIndex.create(wrong, shards=2, encoder=FakeEncoder())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("odd", "?#")
+def test_a_url_that_would_be_cut_short_is_refused(tmp_path: Path, odd: str) -> None:
+    """What follows was left out, so that `notes#1` and `notes#2` were one collection."""
+    for url in (f"file://{tmp_path}/notes{odd}1", f"s3://bucket/notes{odd}1"):
+        with pytest.raises(StorageError, match=rf"contains '\{odd}'.* write %{ord(odd):X}"):
+            ShardedIndex.open(url)
+    written = f"file://{tmp_path}/notes%{ord(odd):X}1"
+    with ShardedIndex.create(written, shards=1, encoder=FakeEncoder(), cache=tmp_path / "cache"):
+        pass
+    assert (tmp_path / f"notes{odd}1" / "CURRENT").exists()
+
+
+def test_reading_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound):
+        ShardedIndex.open(f"file://{tmp_path}/nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexNotFound):
+        ShardedIndex.open(f"file://{tmp_path}/file")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_cache_may_be_named_by_text(tmp_path: Path) -> None:
     url, cache = f"file://{tmp_path / 'shards'}", str(tmp_path / "cache")
     with ShardedIndex.create(url, shards=2, encoder=FakeEncoder(), cache=cache) as made:

@@ -129,10 +129,10 @@ def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
         StorageError: the storage fails.
     """
     base, path, pattern = _split(url)
-    if base.startswith("file://") and not Path(base.removeprefix("file://")).is_dir():
+    storage = ObjectStorage(base)
+    if not storage.is_there():
         raise InputError(f"{url}: {base} is not a folder; name an existing one")
     matches = re.compile(regex_of(as_bytes(pattern)) or r"(?!)", re.DOTALL) if pattern else None
-    storage = ObjectStorage(base)
     found = []
     for one in _listed(storage, path):
         below = one.name.removeprefix(path).removeprefix("/")
@@ -143,7 +143,8 @@ def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
         if is_table(one.name) or not is_binary_by_name(one.name):
             found.append(RemoteFile(base, one.name, one.size, one.written.isoformat()))
     if not found:
-        raise InputError(f"{url} names no file that can be read; check its spelling")
+        hint = "; to name a [, * or ? itself, write [[], [*] or [?]" if pattern else ""
+        raise InputError(f"{url} names no file that can be read; check its spelling{hint}")
     yield from sorted(found, key=lambda one: one.name)
 
 
