@@ -130,7 +130,8 @@ def index_collection(
         return
     sys.stdout.write(built(found.report, url))
     sys.stdout.flush()
-    sys.stderr.write(left_out(found.left_out, Path(FOLDER)))
+    listed_by = "`retrieval index PATH --dry-run` without --index"
+    sys.stderr.write(left_out(found.left_out, Path(FOLDER), listed_by))
     if found.problems:
         sys.stderr.write(listing("problems:", found.problems))
 

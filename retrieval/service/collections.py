@@ -117,7 +117,8 @@ def update(
         raise InputError("no path was given; name the files, folders or URLs to read")
     paths = [Path(one) for one in sources if not is_url(one)]
     files = FileDocuments(paths, Path.cwd(), settings, on_left_out=on_left_out)
-    found = [one for place in sources if is_url(place) for one in files_at(place)]
+    # A file that several URLs name is read once.
+    found = dict.fromkeys(one for place in sources if is_url(place) for one in files_at(place))
     remote = RemoteFiles(tuple(found), settings.read, settings.max_bytes) if found else NO_FILES
     place = Place(url.rstrip("/"), {}, None)
     with executor_for(workers, ray, on_gpus=on_gpus) as executor:

@@ -53,6 +53,7 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
     (folder / "docs" / "sky.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     made = retrieval_command("index", "docs", "--index", url, "--shards", "2")
     assert "1 binary: 1 .png, such as docs/sky.png" in made.err
+    assert "(`retrieval index PATH --dry-run` without --index lists all" in made.err
     report = json.loads(retrieval_command("index", "docs", "--index", url, "--json").out)
     assert report["left_out"]["binary"][".png"]["count"] == 1
     assert [one["id"] for one in report["left_out_files"]] == ["docs/sky.png"]
@@ -163,6 +164,24 @@ def test_files_behind_a_url_are_indexed(
     assert hit["document_id"].startswith(f"{pages}/")
     folders = retrieval_command("index", f"{pages}/*.md")
     assert "is a URL, which only a collection in shards can read" in folders.err
+
+
+def test_a_file_that_is_named_twice_is_read_once(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    there = f"file://{folder}/docs"
+    made = retrieval_command(
+        "index", f"{there}/*.md", f"{there}/locks.md", "--index", url, "--shards", "1"
+    )
+    assert "2 added" in made.out and "problems" not in made.err
+
+
+def test_a_command_that_finds_no_collection_leaves_nothing(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    for command in (["search", "lock"], ["status"], ["compact"], ["index", "docs"]):
+        assert "there is no collection at" in retrieval_command(*command, "--index", url).err
+    assert not (folder / "storage").exists()
 
 
 def test_shards_are_for_a_url(retrieval_command: Retrieval) -> None:

@@ -86,10 +86,19 @@ def changed_files(changes: Changes, index: Path, *, named: bool) -> str:
     )
 
 
-def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str:
+def left_out(
+    types: Mapping[str, Mapping[str, LeftOutType]],
+    index: Path,
+    listed_by: str = "`retrieval index --dry-run`",
+) -> str:
     """What was not read, one line per reason: `21 binary: 12 .png, 9 .mp4, such as a/b.png`.
 
     The index itself, which nobody expects to be read, is not mentioned.
+
+    Args:
+        types: what was not read, by reason and by type.
+        index: the index's folder.
+        listed_by: the command that lists all of it.
     """
     lines = []
     for reason, of_type in types.items():
@@ -110,7 +119,7 @@ def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str
         lines.append(f"  {total:,} {reason}: {', '.join(named)}, such as {example}\n")
     if not lines:
         return ""
-    title = "left out (`retrieval index --dry-run` lists all, and how to include them):\n"
+    title = f"left out ({listed_by} lists all, and how to include them):\n"
     return "".join([title, *lines, advised(types.get("binary", ()))])
 
 

@@ -43,6 +43,7 @@ class FileDocuments:
         self.problems: list[str] = []
         self._settings = settings
         self._base = base
+        paths = list(dict.fromkeys(paths))
         self._tables = [path for path in paths if is_table(path.name) and path.is_file()]
         rest = [path for path in paths if path not in self._tables]
         self._found = None
