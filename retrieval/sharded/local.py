@@ -50,8 +50,8 @@ class ShardCache:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             except OSError as error:
                 raise StorageError(
-                    f"{self.folder} cannot be created ({error.strerror or error}); name a writable "
-                    "folder for copies of shards"
+                    f"{self.folder} cannot be created ({error.strerror or error}); copies of "
+                    "shards need a writable folder: set XDG_CACHE_HOME, or give cache"
                 ) from error
             download(self._storage, files, place)
         return place

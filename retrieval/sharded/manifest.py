@@ -21,7 +21,7 @@ from retrieval.store import Settings
 FORMAT = 1
 """Raised whenever an older release would misread a manifest."""
 
-CURE = "copy the collection back from a backup, or build it again"
+CURE = "copy the collection back from a backup, or delete it and build it again"
 
 
 @dataclass(frozen=True, slots=True)

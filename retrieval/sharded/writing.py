@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
@@ -177,10 +177,13 @@ def _write(
         damage = index.verify()
     if damage:
         raise IndexCorrupted(f"shard {task.number} of {storage.url} is damaged: {damage[0]}")
-    known = set() if files is None else names_of(storage, files)
-    own = files_of(folder)
-    listing, sent = upload(storage, folder, own, known)
-    record = _record(folder, listing, own)
+    record, sent = _generation_of(folder), 0
+    if record.documents:
+        known = set() if files is None else names_of(storage, files)
+        own = files_of(folder)
+        listing, sent = upload(storage, folder, own, known)
+        size = sum((folder / name).stat().st_size for name in own)
+        record = replace(record, files=listing, bytes=size)
     return ShardResult(record, codec, dict(putting.counts), sent, tuple(putting.problems))
 
 
@@ -223,7 +226,7 @@ def _trained(
 
 def _growth(store: Store, left: Set[str]) -> float:
     """How many times its documents the shard has once those with these ids are put as well."""
-    new = len(left.difference(store.ids())) if left else 0
+    new = len(left - set(store.ids())) if left else 0
     return 1 + new / max(1, store.counts().documents)
 
 
@@ -263,18 +266,12 @@ def _is_loose(folder: Path, before: ShardRecord) -> bool:
     return loose or before.lexical.counted > before.lexical.passages
 
 
-def _record(folder: Path, listing: str, files: list[str]) -> ShardRecord:
+def _generation_of(folder: Path) -> ShardRecord:
+    """The record of an index, without its files."""
     with closing(Store(folder)) as store:
         counts = store.counts()
-        if not counts.documents:
-            return ShardRecord(None, store.generation, 0, 0, 0, NO_PASSAGES)
+        totals = NO_PASSAGES
         lexical = store.of_kind(LEXICAL)
-        totals = lexical_totals(store.segment_folder(lexical[0].name)) if lexical else NO_PASSAGES
-        return ShardRecord(
-            listing,
-            generation=store.generation,
-            documents=counts.documents,
-            passages=counts.passages,
-            bytes=sum((folder / name).stat().st_size for name in files),
-            lexical=totals,
-        )
+        if counts.documents and lexical:
+            totals = lexical_totals(store.segment_folder(lexical[0].name))
+        return ShardRecord(None, store.generation, counts.documents, counts.passages, 0, totals)

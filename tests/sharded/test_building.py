@@ -89,6 +89,14 @@ def test_mirroring_drops_what_is_not_named(storage: Storage, tmp_path: Path) -> 
         assert (report.deleted, report.unchanged, len(made)) == (10, 20, 20)
 
 
+def test_of_a_shard_that_lost_all_nothing_is_sent(folder: Storage, tmp_path: Path) -> None:
+    with create(folder, tmp_path) as made:
+        made.add(documents(12))
+        report = made.change(Changes(mirror=True))
+        assert (report.deleted, report.sent, len(made), made.generation) == (12, 0, 0, 3)
+        assert made.add(documents(12)).added == len(made) == 12
+
+
 def test_what_came_from_where_nobody_can_look_stays(storage: Storage, tmp_path: Path) -> None:
     came = [Document(f"{n}.md", f"w{n}", metadata={"path": f"{n % 2}/{n}.md"}) for n in range(20)]
     with create(storage, tmp_path) as made:
