@@ -34,7 +34,10 @@ readme:
 	$(MAKE) --no-print-directory demo > build/demo.txt
 	$(PYTHON) tests/docs/readme.py < build/demo.txt
 
-test: lint types unit sanitize
+# Types and sanitizers have a core to themselves each: two at a time, then the tests on all cores.
+test: lint
+	$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) types sanitize
+	$(MAKE) --no-print-directory unit
 
 # Lint, and the tests of what a change of formats, walking, indexes or files touches, on all cores.
 # A test that is named at the end took half a second or more: mark it `slow`, or make it faster.
