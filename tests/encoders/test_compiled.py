@@ -94,7 +94,8 @@ def test_every_instruction_set_gives_the_same_to_the_bit(tmp_path, shape, heads)
     shape = config(**shape)
     save(tmp_path, shape, **heads)
     each = {isa: network(tmp_path, shape, 7, isa) for isa in ISAS}
-    for length in LENGTHS:
+    # The longest is for attention, which no head has a part in.
+    for length in LENGTHS if heads is HEADS["both"] else LENGTHS[:-1]:
         made = {isa: run(ids_of(length)) for isa, run in each.items()}
         for isa in ISAS[1:]:
             for name, expected in made[ISAS[0]].items():
