@@ -9,7 +9,7 @@ from retrieval.documents.formats import Source, formats
 
 from .fuzzing import fuzz, own_samples
 
-COUNT = 1000
+COUNT = 500
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,14 @@ def test_packed_records_are_found_and_read(tmp_path: Path) -> None:
     assert result.documents[1].metadata["extension"] == ".gz"
     parts = b"".join(gzip.compress(f"{json.dumps(one)}\n".encode()) for one in RECORDS)
     assert len(read(file(tmp_path, "parts.ndjson.gz", parts + bytes(8))).documents) == 3
-    cut = gzip.compress(b"\n".join(b'{"text": "%d"}' % n for n in range(50_000)))[:-5000]
+    chance = random.Random(
+        1
+    )  # what hardly packs is larger than a step of unpacking, in few records
+    long = gzip.compress(
+        b"\n".join(b'{"text": "%s"}' % chance.randbytes(99).hex().encode() for _ in range(1_500))
+    )
+    assert len(long) > 2 * packing._CHUNK
+    cut = long[:-5000]
     result = read(file(tmp_path, "b.jsonl.gz", cut))
     assert len(result.documents) > 100
     assert any("its gzip breaks off" in problem for problem in result.problems)
