@@ -75,9 +75,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = retrieval.nothing  # type: ignore[attr-defined]
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has after the statement."""
-    script = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+def loaded_by(statement: str, after: str = "pass") -> set[str]:
+    """Top-level modules that a fresh interpreter loads at the statement, after another one.
+
+    Without another, all that it has: what it starts with counts.
+    """
+    had = "[]" if after == "pass" else "{name.partition('.')[0] for name in sys.modules}"
+    script = (
+        f"import json, sys\n{after}\nhad = {had}\n{statement}\n"
+        "print(json.dumps([one for one in sys.modules if one.partition('.')[0] not in had]))"
+    )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return {name.partition(".")[0] for name in json.loads(out.stdout)}
 
