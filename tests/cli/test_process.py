@@ -68,8 +68,8 @@ def test_ctrl_c_before_anything_is_committed(process: Process, folder: Path) -> 
     assert (code, err) == (130, said)
 
 
-def test_a_reader_that_goes_away_is_no_error(process: Process, folder: Path) -> None:
-    assert finish(process("index", "docs", **PIPES))[0] == 0
+@pytest.mark.usefixtures("indexed")
+def test_a_reader_that_goes_away_is_no_error(process: Process) -> None:
     for arguments in (("search", "lock"), ("search", "lock", "--json"), ("--help",)):
         reading, writing = os.pipe()
         os.close(reading)
@@ -79,8 +79,8 @@ def test_a_reader_that_goes_away_is_no_error(process: Process, folder: Path) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.usefixtures("indexed")
 def test_output_that_cannot_be_written_is_named(process: Process) -> None:
-    assert finish(process("index", "docs", **PIPES))[0] == 0
     for arguments in (("search", "lock"), ("list", "--json"), ("--help",)):
         with Path("/dev/full").open("w") as full:
             usual = {"PYTHONUNBUFFERED": ""}
@@ -235,11 +235,9 @@ def test_python_dash_m_is_the_command() -> None:
 
 
 @pytest.mark.parametrize(("closed", "code"), [("0<&-", 2), ("1>&-", 0), ("2>&-", 0)])
-def test_a_standard_stream_that_is_closed(
-    process: Process, folder: Path, closed: str, code: int
-) -> None:
+@pytest.mark.usefixtures("indexed")
+def test_a_standard_stream_that_is_closed(folder: Path, closed: str, code: int) -> None:
     """A file that is opened must not take its number: what is printed would go there."""
-    finish(process("index", "docs", **PIPES))
     words = "-" if closed.startswith("0") else "refused"
     command = f"exec {shlex.join([*COMMAND, 'search', words])} {closed}"
     done = subprocess.run(
