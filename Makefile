@@ -64,7 +64,7 @@ types: $(TEST)/.installed
 	$(TEST)/bin/mypy
 
 unit: $(TEST)/.installed
-	$(TEST)/bin/python -m pytest -n auto --dist loadfile
+	$(TEST)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The tests of the compiled modules over builds of them that check addresses and undefined
 # behaviour, and races between threads. Leaks are the interpreter's own.

@@ -12,6 +12,7 @@ what else the machine does.
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -30,3 +31,9 @@ os.environ.setdefault("HAYSTACK_AUTO_TRACE_ENABLED", "False")
 
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: the other processes would wait for one that came last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
