@@ -211,7 +211,7 @@ def test_importing_the_adapters_loads_no_model() -> None:
     # Haystack itself loads torch where there is one.
     ours = loaded_by("import retrieval.integrations.haystack", after="import haystack")
     assert "retrieval" in ours
-    assert not ours & HEAVY
+    assert not ours.intersection(HEAVY)
 
 
 def test_without_haystack_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,7 @@ def test_nodes_of_what_llama_index_did_not_write(index: Index) -> None:
 def test_importing_the_adapters_loads_no_model() -> None:
     ours = loaded_by("import retrieval.integrations.llama_index", after="import llama_index.core")
     assert "retrieval" in ours
-    assert not ours & HEAVY
+    assert not ours.intersection(HEAVY)
 
 
 def test_without_llama_index_the_line_says_what_to_install(
