@@ -12,7 +12,7 @@ from retrieval.index import Index
 from retrieval.store import FileRow
 from retrieval.store.schema import DATABASE
 from retrieval.sync.roots import state_of
-from retrieval.sync.settings import SYNCED, judged_of, settings_of
+from retrieval.sync.settings import judged_of, settings_of, synced_ns_of
 
 LOOK_S = 0.05
 """About the maximum seconds of a check, which a search may wait for."""
@@ -27,7 +27,7 @@ class Changes:
     Attributes:
         changed: ids of files that have changed.
         gone: ids of files that would leave: they are gone, or are left out now.
-        new: ids of files that were added since the start of the last sync that read any.
+        new: ids of files that were added since the start of the last sync that found any.
         complete: whether there was time to look at everything.
     """
 
@@ -101,15 +101,13 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
 
 
 def _synced_ns(index: Index) -> int:
-    """When the last sync that read files began.
+    """When the last sync that found new or changed files began.
 
     The database's own time is no measure: a commit goes to the write-ahead log, which reaches the
     database only when the last reader closes it. It has to do for what an older release wrote.
     """
-    remembered = index.remembered(SYNCED)
-    if isinstance(remembered, int) and remembered:
-        return remembered
-    return (index.path / DATABASE).stat().st_mtime_ns
+    synced = synced_ns_of(index.remembered)
+    return (index.path / DATABASE).stat().st_mtime_ns if synced is None else synced
 
 
 def _within(id: str, folders: list[str]) -> bool:

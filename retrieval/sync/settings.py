@@ -89,6 +89,12 @@ def remember_judged(
         writer.remember(JUDGED, {"version": machine.VERSION, "files": dict(now)})
 
 
+def synced_ns_of(remembered: Callable[[str], Any]) -> int | None:
+    """When the last sync that found new or changed files began; None if that is not known."""
+    found = remembered(SYNCED)
+    return found if isinstance(found, int) and found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """Options given by a user; None leaves an option as it was.

@@ -27,6 +27,7 @@ from retrieval.sync.settings import (
     remember,
     remember_judged,
     settings_of,
+    synced_ns_of,
 )
 
 
@@ -125,7 +126,9 @@ def sync(
         looked_into = {*missing, *unrecorded, *(file.id for file in found.files)}
         run.unchanged += count_documents_but(store, looked_into)
         run.read_all(writer, found.files, moved=moved, again=again)
-        if found.files:  # a sync that has nothing to do commits nothing
+        synced_ns = synced_ns_of(store.remembered) or 0
+        # A sync that has nothing to do commits nothing, whatever it could not read once more.
+        if started_ns < synced_ns or any(file.ctime_ns > synced_ns for file in found.files):
             writer.remember(SYNCED, started_ns)
     return SyncReport(
         added=run.added,

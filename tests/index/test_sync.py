@@ -15,6 +15,7 @@ from retrieval.documents import ReadResult, SourceFile
 from retrieval.errors import IndexLocked, InputError
 from retrieval.index import Index
 from retrieval.sync import sync
+from retrieval.sync.changes import changes
 from retrieval.types import Document
 
 from .fake_encoder import FakeEncoder
@@ -264,6 +265,20 @@ def test_a_file_that_cannot_be_read_any_more_leaves(index: Index, docs: Path) ->
     assert index.get("docs/b.txt") is None
     write(docs / "b.txt", "text again", age=2)
     assert counts(sync(index, [docs])) == (1, 0, 2, 0)
+
+
+def test_what_cannot_be_read_once_more_commits_nothing(index: Index, docs: Path) -> None:
+    write(docs / "broken.jsonl", '{"no": 1}\n')
+    jsonl(docs / "first.jsonl", [{"_id": "x", "text": "first"}])
+    jsonl(docs / "second.jsonl", [{"_id": "x", "text": "second"}])
+    said = sync(index, [docs]).problems
+    generation = index.status().generation
+    assert len(said) == 2
+    assert sync(index).problems == said
+    assert index.status().generation == generation
+    write(docs / "broken.jsonl", '{"no": 22}\n')
+    assert len(sync(index).problems) == 2
+    assert not changes(index, 60)
 
 
 def test_a_file_that_vanishes_on_the_way(

@@ -204,7 +204,9 @@ class Writer:
         self._commit_if_due()
 
     def note_source(self, path: str, source: SourceRecord | None) -> None:
-        """Store a file's record with the next commit; None removes it."""
+        """Store a file's record with the next commit; None removes it, if there is one."""
+        if source is None and path not in self._sources and self.store.source(path) is None:
+            return
         self._sources[path] = source
         self._commit_if_due()
 
