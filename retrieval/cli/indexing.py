@@ -165,6 +165,7 @@ def follow(index: Index, place: Path, *, as_json: bool) -> None:
     from retrieval.cli.output.reports import synced
     from retrieval.service import updating
     from retrieval.service.json_shape import report_as_dict
+    from retrieval.service.location import shown_problem
     from retrieval.service.printable import safe
     from retrieval.service.watching import watch
 
@@ -181,7 +182,7 @@ def follow(index: Index, place: Path, *, as_json: bool) -> None:
         sys.stdout.flush()
         for problem in report.problems:
             if problem not in told:
-                sys.stderr.write(f"{safe(problem)}\n")
+                sys.stderr.write(f"{safe(shown_problem(place, problem))}\n")
         told[:] = report.problems
 
     sys.stdout.flush()
@@ -191,8 +192,7 @@ def follow(index: Index, place: Path, *, as_json: bool) -> None:
 
 def show_preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
     """Show what would be indexed, and what not and why, without changing anything."""
-    from retrieval.cli.output.amounts import listing
-    from retrieval.cli.output.files import advised, previewed, ways_in
+    from retrieval.cli.output.files import advised, previewed, ways_in, wrong
     from retrieval.cli.output.json_output import print_json
     from retrieval.service.json_shape import preview_as_dict
     from retrieval.service.preview import preview
@@ -205,8 +205,7 @@ def show_preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: b
     sys.stdout.flush()
     sys.stderr.write(ways_in({one.reason for one in found.left_out}))
     sys.stderr.write(advised({one.type for one in found.left_out if not one.is_folder}))
-    if found.problems:
-        sys.stderr.write(listing("problems:", found.problems))
+    sys.stderr.write(wrong(found.problems, place))
 
 
 def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documents: int) -> None:
@@ -218,8 +217,8 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documen
         folder: of the index.
         documents: how many it holds now.
     """
-    from retrieval.cli.output.amounts import count, listing
-    from retrieval.cli.output.files import left_out
+    from retrieval.cli.output.amounts import count
+    from retrieval.cli.output.files import left_out, wrong
     from retrieval.cli.output.reports import synced
     from retrieval.service.printable import safe
 
@@ -233,8 +232,7 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documen
         sys.stderr.write(
             f"{count(report.by_layout, 'source file')} cut by layout: no grammar could parse them\n"
         )
-    if report.problems:
-        sys.stderr.write(listing("problems:", report.problems))
+    sys.stderr.write(wrong(report.problems, folder))
 
 
 def check_read(report: SyncReport, paths: Sequence[Path], folder: Path, documents: int) -> None:
@@ -251,10 +249,12 @@ def check_read(report: SyncReport, paths: Sequence[Path], folder: Path, document
     """
     from retrieval.cli.output.amounts import count
     from retrieval.errors import DocumentError
+    from retrieval.service.location import shown_problem
 
     if report.changed or report.unchanged or not paths or not all(map(Path.is_file, paths)):
         return
-    why = "; ".join(line.removesuffix("; skipped") for line in report.problems)
+    lines = [shown_problem(folder, line) for line in report.problems]
+    why = "; ".join(line.removesuffix("; skipped") for line in lines)
     names = ", ".join(str(path) for path in paths)
     kept = f", and the index at {folder} keeps its {count(documents, 'document')}"
     raise DocumentError(

@@ -112,6 +112,25 @@ def shown(index: Path, path: str) -> str:
     return os.path.relpath(base / path) if is_there(file_named(base, path)) else path
 
 
+def shown_problem(index: Path, problem: str) -> str:
+    """A line of a report's problems, which begins with the id of a file, with the file's path.
+
+    Args:
+        index: the index folder.
+        problem: the line; as it is if it begins with no file that exists.
+
+    Returns:
+        The line, with the path as `shown` gives it.
+    """
+    # A colon ends the id, and may also be part of it: of the files that exist, the longest name.
+    for colon in reversed([at for at, character in enumerate(problem) if character == ":"]):
+        id = problem[:colon]
+        path = id if Path(id).is_absolute() else shown(index, id)
+        if path != id:
+            return path + problem[colon:]
+    return problem
+
+
 def _from(here: Path, index: Path) -> Path:
     """An index in this folder or above it, as typed from here."""
     return Path(os.path.relpath(index, here))

@@ -93,6 +93,16 @@ def test_index_in_a_folder_below_brings_the_projects_index_up_to_date(
     assert "index: " not in own.err
 
 
+def test_problems_name_paths_as_typed_from_the_current_folder(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "docs" / "bad.jsonl").write_text('{"text": "good"}\n{"text": \n')
+    monkeypatch.chdir(folder / "docs")
+    for option in ((), ("--dry-run", "--max-bytes", "20")):
+        said = indexed("index", *option).err
+        assert "problems:\n  bad.jsonl:" in said
+
+
 def test_index_remembers_what_it_was_given(indexed: Retrieval, folder: Path) -> None:
     (folder / "README.md").write_text("# Read me\n")
     indexed("index", "README.md")

@@ -94,6 +94,16 @@ def test_a_file_that_cannot_be_reached_is_shown_as_it_is_stored(deep: Path, tmp_
     assert location.shown(tmp_path / ".retrieval", long) == long
 
 
+def test_a_problem_names_its_file_as_typed_from_here(deep: Path, tmp_path: Path) -> None:
+    index = tmp_path / ".retrieval"
+    for name in ("a.jsonl", "at 12:30.txt", "at 12"):
+        (tmp_path / name).write_text("x")
+    for line in ("a.jsonl:2: not JSON: odd", "at 12:30.txt: is empty", "at 12: is empty"):
+        assert location.shown_problem(index, line) == f"../../{line}"
+    for line in ("gone: is gone", f"{tmp_path}/a.jsonl: is odd", "no colon"):
+        assert location.shown_problem(index, line) == line
+
+
 def test_a_folder_that_is_closed_is_passed_over(
     deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.cli.output.amounts import count
+from retrieval.cli.output.amounts import count, listing
 from retrieval.cli.output.style import Style
-from retrieval.service.location import shown
+from retrieval.service.location import shown, shown_problem
 from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
@@ -121,6 +121,13 @@ def left_out(
         return ""
     title = f"left out ({listed_by} lists all, and how to include them):\n"
     return "".join([title, *lines, advised(types.get("binary", ()))])
+
+
+def wrong(problems: Sequence[str], index: Path) -> str:
+    """The problems of a report under a title, each with the path of its file; or ""."""
+    if not problems:
+        return ""
+    return listing("problems:", [shown_problem(index, line) for line in problems])
 
 
 def advised(types: Collection[str]) -> str:
