@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.documents.formats import Parsed
+from retrieval.documents.formats import Parsed, jsonl
 from retrieval.documents.formats.jsonl import parse
 from retrieval.documents.formats.records import TEXT_FIELDS
 
@@ -260,3 +261,28 @@ def test_a_record_without_a_text_is_read_by_what_it_says(
 def test_a_record_that_says_nothing_is_named(record: str) -> None:
     documents, problems = parse(record, path="x.jsonl")
     assert documents == [] and problems[0].startswith(":1: no text; one of the fields text,")
+
+
+def test_many_broken_lines_take_linear_time() -> None:
+    begun = time.process_time()
+    documents, problems = parse("{'a': 1}\n" * 30_000, path="a.jsonl")
+    assert time.process_time() - begun < 1
+    assert (len(documents), len(problems)) == (0, 30_000)
+
+
+@pytest.mark.parametrize("window", [1, 5, 40])
+def test_a_value_is_read_whole_however_little_of_it_is_looked_at_first(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        '[\n {"text": "' + "long " * 30 + '", "n": -1.5e3},\n 12.5e1,\n'
+        ' {"text": "\\ud83d\\ude00", "x": null},\n {"text": "a" "b"},\n {"text": "last"}\n]\n'
+    )
+    expected = parse(text, path="a.jsonl")
+    assert len(expected[0]) == 3
+    assert expected[1] == [
+        ":3: a JSON number; an object with a text was expected",
+        ":5: not JSON: Expecting ',' delimiter at column 15",
+    ]
+    monkeypatch.setattr(jsonl, "_WINDOW", window)
+    assert parse(text, path="a.jsonl") == expected

@@ -32,6 +32,12 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _CODE = code.FORMATS[0]
+_WINDOW = 1 << 14
+"""Characters that are read at first for a value; four times as many if it does not end there."""
+
+_LONGEST_TOKEN = 32
+"""No word or escape of JSON is longer."""
+
 _DECODER = json.JSONDecoder(parse_float=finite, parse_constant=lambda _: None)
 
 
@@ -225,17 +231,38 @@ def _read(line: str, number: int) -> tuple[_Found, int]:
 
 def _read_at(text: str, at: int, number: int) -> tuple[_Found, int | None]:
     """The value that begins at a character, and its end; None if there is none."""
-    try:
-        value, end = _DECODER.raw_decode(text, at)
-    except json.JSONDecodeError as error:
-        below = text.count("\n", at, error.pos)
-        where = f"column {error.colno}" + (f" of line {number + below}" if below else "")
-        return _Found(number, problem=f"not JSON: {error.msg} at {where}"), None
-    except RecursionError:
-        return _Found(number, problem=TOO_DEEP), None
-    except ValueError as error:
-        return _Found(number, problem=f"not JSON that can be read: {error}"), None
-    return _found(number, value, text[at:end]), end
+    size = _WINDOW
+    while True:
+        # An error counts the lines before it, which many errors in a long text would do too often.
+        window = text[at : at + size]
+        whole = at + size >= len(text)
+        try:
+            value, length = _DECODER.raw_decode(window)
+        except json.JSONDecodeError as error:
+            if whole or not _may_be_cut(error, window):
+                return _Found(number, problem=_not_json(error, text, at, number)), None
+        except RecursionError:
+            return _Found(number, problem=TOO_DEEP), None
+        except ValueError as error:
+            return _Found(number, problem=f"not JSON that can be read: {error}"), None
+        else:
+            if whole or length + _LONGEST_TOKEN <= len(window):  # a number may go on
+                return _found(number, value, window[:length]), at + length
+        size *= 4
+
+
+def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
+    """Whether what was read may be in order, and only the window too small."""
+    return error.msg.startswith("Unterminated") or error.pos >= len(window) - _LONGEST_TOKEN
+
+
+def _not_json(error: json.JSONDecodeError, text: str, at: int, number: int) -> str:
+    """What is wrong and where, if the text from `at` on, in line `number`, was read."""
+    pos = at + error.pos
+    below = text.count("\n", at, pos)
+    column = pos - text.rfind("\n", 0, pos)
+    where = f"column {column}" + (f" of line {number + below}" if below else "")
+    return f"not JSON: {error.msg} at {where}"
 
 
 def _found(number: int, value: Any, source: str) -> _Found:
