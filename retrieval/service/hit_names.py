@@ -23,11 +23,12 @@ def name_of(hit: Hit, index: Path, start: int = 0) -> str:
     if hit.path is None:
         return f"{hit.document_id}:{line}"
     path = shown(index, hit.path)
-    held = (f"{hit.path}#", f"{hit.path}!/")  # attached, or in an archive
-    if hit.document_id.startswith(held) and hit.place.part:
-        return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
+    held = (f"{hit.path}#", f"{hit.path}!/")  # attached, in an archive, or a row of a table
     record = hit.metadata.get("line")  # of a record in a file of several
-    return f"{path}:{record if isinstance(record, int) else line}"
+    is_record = isinstance(record, int)
+    if hit.document_id.startswith(held) and (hit.place.part or not is_record):
+        return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
+    return f"{path}:{record if is_record else line}"
 
 
 def headings_of(title: str, passage: Passage) -> list[str]:

@@ -107,6 +107,11 @@ def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
         raise InputError(f"{name!r} names line {line}, but lines are counted from 1")
     if len(found) == 1 and _begins(found[0]) is None:
         return found[0], line
+    if match and line > 1 and all(_begins(one) is None for one in found):
+        raise InputError(
+            f"{match['name']!r} holds {len(found):,} documents, none with lines of the file; "
+            f"name one by its id, such as {found[0].id!r}"
+        )
     return _record(found, line), 1
 
 

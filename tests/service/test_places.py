@@ -19,7 +19,7 @@ from retrieval.service.hit_names import name_of
 from retrieval.service.location import shown
 from retrieval.service.places import LONGEST_ROW, find_place, to_open
 from retrieval.service.printable import safe
-from retrieval.service.updating import update
+from retrieval.service.updating import Given, update
 from tests.index.fake_encoder import FakeEncoder
 
 PDF = Path(__file__).parents[1] / "documents" / "pdf" / "files" / "tex.pdf"
@@ -66,6 +66,18 @@ WANTED = (
     *("alpha", "omega", "three", "valve", "green", "turbine", "superintendent"),
     *("enclosed", "enclosure2", "hand", "word399", "granary", "weevil"),
 )
+
+
+def test_a_row_of_a_table_is_called_by_its_id(index: Index, tmp_path: Path) -> None:
+    table = tmp_path / "docs" / "table.csv"
+    table.write_text("name,city\n" + "".join(f"person{n},town{n}\n" for n in range(12)))
+    update(index, [table], Given(rows=True))
+    (hit,) = index.search("town7", k=1, retriever="lexical")
+    name = name_of(hit, index.path, hit.highlights[0][0])
+    found = find_place(index, name, here=Path.cwd())
+    assert (found.document.id, found.lines.rows[found.line - 1]) == (hit.document_id, "city: town7")
+    with pytest.raises(InputError, match="holds 12 documents, none with lines of the file"):
+        find_place(index, f"{table}:8", here=Path.cwd())
 
 
 @pytest.mark.parametrize("query", WANTED)

@@ -38,7 +38,9 @@ def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
         where = one.id
         if one.source is not None:
             line = one.metadata.get("line")  # of a record among many in one file
-            where = shown(index, one.source) + (f":{line}" if isinstance(line, int) else "")
+            held = one.id.startswith((f"{one.source}#", f"{one.source}!/"))
+            rest = one.id[len(one.source) :] if held else ""
+            where = shown(index, one.source) + (f":{line}" if isinstance(line, int) else rest)
         parts = [
             style.dress("path", safe(where)),
             style.dress("faint", count(one.passages, "passage")),
