@@ -23,12 +23,12 @@ SURE = 10
 """So many of the best passages are looked for until another one among them is unlikely. The number
 of results wanted plays no part, so that the first ten do not depend on it."""
 
-DEVIATIONS = 6.0
+DEVIATIONS = 5.0
 """A passage is unlikely to be among them if its exact score would have to exceed its approximate
 one by more than the mean of those already scored plus so many standard deviations. Query words that
 no centroid represents well make the best passages such outliers."""
 
-MOST = 8192
+MOST = 4096
 """Maximum number of passages scored exactly by default, unless more results are wanted."""
 
 FINE = 1 << 14
