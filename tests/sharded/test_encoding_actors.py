@@ -47,8 +47,9 @@ def address() -> Iterator[str]:
     before = dict(os.environ)
     os.environ.update(STARTED_WITH)
     gpus = torch.cuda.device_count()
+    # Not a cluster that another process of the tests has started meanwhile.
     told: Any = ray.init(
-        num_cpus=2, num_gpus=gpus, include_dashboard=False, object_store_memory=100 << 20
+        "local", num_cpus=2, num_gpus=gpus, include_dashboard=False, object_store_memory=100 << 20
     )
     yield told.address_info["address"]
     ray.shutdown()
