@@ -20,9 +20,9 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir():
-    of = os.statvfs(MEMORY)
+    room = os.statvfs(MEMORY)
     # Some tests compile programs into their folders, and run them.
-    if of.f_bavail * of.f_frsize >= 4 << 30 and not of.f_flag & os.ST_NOEXEC:
+    if room.f_bavail * room.f_frsize >= 4 << 30 and not room.f_flag & os.ST_NOEXEC:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # Read when Haystack is imported: nothing is to be sent, nor written into the home folder.

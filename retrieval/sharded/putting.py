@@ -14,7 +14,7 @@ class Putting:
     """Puts the documents of a shard, in one or several passes over them.
 
     Attributes:
-        seen: the ids of all documents, after the first pass.
+        owners: the ids of the documents put so far, with the files they came from.
         counts: numbers of documents added, updated and unchanged.
         problems: one line for each document that was left out.
     """
@@ -29,10 +29,9 @@ class Putting:
             storage: where the spooled documents are.
             sections: the sections with this shard's documents.
         """
-        self.seen: set[str] = set()
+        self.owners: dict[str, str | None] = {}
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
-        self._owners: dict[str, str | None] = {}
         self._writer = writer
         self._storage = storage
         self._sections = sections
@@ -41,10 +40,8 @@ class Putting:
         """Put the documents with chosen ids, and commit; returns the ids of the others."""
         others: set[str] = set()
         for one in spooled(self._storage, self._sections):
-            id = one.document.id
-            self.seen.add(id)
-            if not chosen(id):
-                others.add(id)
+            if not chosen(one.document.id):
+                others.add(one.document.id)
             elif self._is_new(one):
                 outcome = self._writer.put(one.document, None, one.outline, reader=one.reader)
                 self.counts[outcome] += 1
@@ -54,10 +51,10 @@ class Putting:
     def _is_new(self, one: Incoming) -> bool:
         """Whether no earlier document has its id; without a file, the last one is kept."""
         id = one.document.id
-        if id not in self._owners or one.origin is None:
-            self._owners[id] = one.origin
+        if id not in self.owners or one.origin is None:
+            self.owners[id] = one.origin
             return True
-        owner = self._owners[id]
+        owner = self.owners[id]
         self.problems.append(
             f"{one.origin}: document id {id!r} already belongs to a document from {owner}, "
             "which stays; give each document an id of its own"

@@ -169,8 +169,8 @@ def _write(
                 codec = _trained(writer, putting, storage, task, work)
             else:
                 codec = _taken(writer, storage, task, work)
-                putting.put(lambda id: True)
-                _delete(writer, putting, task)
+                others = putting.put(lambda id: True)
+                _delete(writer, putting, others, task)
                 codec = codec or _taken(writer, storage, task, work)
         if task.compact and task.base is not None and _is_loose(folder, task.base):
             index.compact()
@@ -215,26 +215,32 @@ def _trained(
     """
     writer.give_codec(None)
     sample = TrainingSample(task.sections)
-    left = putting.put(lambda id: id in sample)
-    _delete(writer, putting, task)
-    codec = writer.train_codec(_growth(writer.store, left))
-    if left:
+    codec = writer.train_codec(_sampled(writer, putting, sample, task))
+    if sample.share < 1:
         putting.put(lambda id: id not in sample)
         codec = codec or writer.train_codec()
     return None if codec is None else _sent_codec(codec, storage, work)
 
 
-def _growth(store: Store, left: Set[str]) -> float:
-    """How many times its documents the shard has once those with these ids are put as well."""
-    new = len(left - set(store.ids())) if left else 0
-    return 1 + new / max(1, store.counts().documents)
+def _sampled(writer: Writer, putting: Putting, sample: TrainingSample, task: ShardTask) -> float:
+    """Put the sample, and delete what the build deletes; returns how many times its documents the
+    shard has once the others are put as well."""
+    others = putting.put(lambda id: id in sample)
+    _delete(writer, putting, others, task)
+    new = len(others - set(writer.store.ids())) if others else 0
+    return 1 + new / max(1, writer.store.counts().documents)
 
 
-def _delete(writer: Writer, putting: Putting, task: ShardTask) -> None:
-    """Delete what the build deletes, once all of its documents were seen, and commit."""
-    gone = [id for id in task.delete if id not in putting.seen]
+def _delete(writer: Writer, putting: Putting, others: Set[str], task: ShardTask) -> None:
+    """Delete what the build deletes, and commit.
+
+    Args:
+        others: ids of documents of the build that are not put yet.
+    """
+    owners = putting.owners
+    gone = [id for id in task.delete if id not in owners and id not in others]
     if task.mirror:
-        left = sorted(set(writer.store.ids()) - putting.seen)
+        left = sorted(set(writer.store.ids()) - owners.keys() - others)
         gone += [id for id in left if not _is_unreadable(writer.store, id, task.unreadable)]
     if gone:
         putting.counts["deleted"] += deleting.delete(writer, gone, None)
